@@ -1,0 +1,45 @@
+# The commands of this repository; `make help` lists them. Needed: Rust (rustup), Python 3 and a C
+# compiler. CARGO_TARGET_DIR and ENVOY_BIN are respected where they are set.
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+WASM_TARGET := wasm32-wasip1
+WATERSHED := $(TARGET)/debug/watershed
+WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
+# A change of Cargo.lock is a commit, not a side effect.
+CARGO_FLAGS ?= --locked
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build filter demo test lint fmt golden clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## add the Wasm target and install Envoy into .envoy/, where they are missing
+	@setup/setup.sh
+
+build: ## build the watershed binary
+	cargo build $(CARGO_FLAGS) -p watershed-control-plane --bin watershed
+
+filter: ## build the filter for Envoy
+	cargo build $(CARGO_FLAGS) -p watershed-filter --target $(WASM_TARGET) --profile wasm
+
+demo: setup build filter ## show the whole loop on a real Envoy; ONCE=1 ends instead of staying up
+	ENVOY_BIN="$$(setup/which-envoy.sh)" "$(WATERSHED)" demo --wasm-path "$(WASM)" $(if $(ONCE),--once)
+
+test: ## set up, build, run every test, and end with "N passed, N failed"
+	@python3 tests/run.py $(CARGO_FLAGS)
+
+lint: setup ## check format, lints and licences
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) -p watershed-filter --target $(WASM_TARGET) --profile wasm -- -D warnings
+	@setup/deny.sh
+
+fmt: ## format the code
+	cargo fmt --all
+
+golden: ## write the golden files anew from what the code does now; read the diff
+	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) --workspace --lib --quiet golden
+
+clean: ## remove what was built; .envoy/ stays
+	cargo clean
