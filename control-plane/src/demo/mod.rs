@@ -1,0 +1,3 @@
+//! The demo: what it runs beside the control plane and Envoy.
+
+pub mod model;
