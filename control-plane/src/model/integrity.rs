@@ -1,0 +1,247 @@
+//! What must hold between the things of a model: what one names exists, what is used is not taken
+//! away, and no two claim the same requests or buckets.
+
+use super::experiment_spec::ExperimentSpec;
+use super::fault::Faults;
+use super::key::Key;
+use super::service::ServiceSpec;
+use super::{Experiment, Kind, Model};
+use std::collections::BTreeMap;
+use thiserror::Error;
+use watershed_engine::Ranges;
+
+/// Two things of a model that cannot both be.
+#[derive(Clone, Debug, Eq, PartialEq, Error)]
+pub enum Conflict {
+    /// Two services claim the same requests; the filter would only ever see the first.
+    #[error(
+        "services `{first}` and `{second}` both take host `{host}` with path prefix `{path}` in fleet `{fleet}`"
+    )]
+    Requests {
+        /// The service that comes first by key.
+        first: Key,
+        /// The other one.
+        second: Key,
+        /// The fleet that serves both.
+        fleet: Key,
+        /// The host pattern that both have.
+        host: String,
+        /// The path prefix that both have.
+        path: String,
+    },
+    /// Experiments of two layers would both pick the cluster of a request.
+    #[error(
+        "experiments `{first}` (layer `{first_layer}`) and `{second}` (layer `{second_layer}`) both route service `{service}`; routing experiments of one service must share a layer"
+    )]
+    Routes {
+        /// The experiment that comes first by key.
+        first: Key,
+        /// Its layer.
+        first_layer: Key,
+        /// The other one.
+        second: Key,
+        /// Its layer.
+        second_layer: Key,
+        /// The service that both route.
+        service: Key,
+    },
+    /// Two experiments own one bucket.
+    #[error("experiments `{first}` and `{second}` both own bucket {bucket} of layer `{layer}`")]
+    Buckets {
+        /// The experiment that comes first by key.
+        first: Key,
+        /// The other one.
+        second: Key,
+        /// Their layer.
+        layer: Key,
+        /// The first bucket that both own.
+        bucket: u16,
+    },
+    /// Something is named that is not there.
+    #[error("{kind} `{key}` refers to what does not exist: {faults}")]
+    Dangling {
+        /// What names it.
+        kind: Kind,
+        /// Its name.
+        key: Key,
+        /// The fields that name it.
+        faults: Faults,
+    },
+}
+
+/// Notes a fault for each name in a service that is not in the model.
+pub(super) fn service_refers(model: &Model, spec: &ServiceSpec, faults: &mut Faults) {
+    exists(
+        &model.clusters,
+        Kind::Cluster,
+        &spec.default_cluster,
+        "/default_cluster",
+        faults,
+    );
+}
+
+/// Notes a fault for each name in an experiment that is not in the model.
+pub(super) fn experiment_refers(model: &Model, spec: &ExperimentSpec, faults: &mut Faults) {
+    exists(&model.layers, Kind::Layer, &spec.layer, "/layer", faults);
+    for (index, service) in spec.services.iter().enumerate() {
+        let at = format!("/services/{index}");
+        exists(&model.services, Kind::Service, service, &at, faults);
+    }
+    for (index, variant) in spec.variants.iter().enumerate() {
+        if let Some(cluster) = &variant.cluster {
+            let at = format!("/variants/{index}/cluster");
+            exists(&model.clusters, Kind::Cluster, cluster, &at, faults);
+        }
+    }
+}
+
+fn exists<T>(known: &BTreeMap<Key, T>, kind: Kind, name: &str, at: &str, faults: &mut Faults) {
+    // What is no key at all is said by validation.
+    if known.contains_key(name) || Key::try_new(name).is_err() {
+        return;
+    }
+    let some: Vec<&str> = known.keys().take(10).map(Key::as_str).collect();
+    let expected = match (some.is_empty(), known.len() > some.len()) {
+        (true, _) => format!("a {kind} that exists; there is none yet"),
+        (false, true) => format!("a {kind} that exists, as {}, …", some.join(", ")),
+        (false, false) => format!("a {kind} that exists: {}", some.join(", ")),
+    };
+    faults.add(at, format!("there is no {kind} `{name}`"), expected);
+}
+
+/// Who uses the thing of that kind and name, as `service chat`, `experiment chat-model`, …
+#[must_use]
+pub fn users(model: &Model, kind: Kind, key: &Key) -> Vec<String> {
+    let by_service = model
+        .services
+        .values()
+        .filter(|service| kind == Kind::Cluster && service.design.default_cluster == *key)
+        .map(|service| format!("service `{}`", service.key));
+    let names = |experiment: &Experiment| match kind {
+        Kind::Cluster => experiment.design.clusters().any(|cluster| cluster == key),
+        Kind::Service => experiment.design.services.contains(key),
+        Kind::Layer => experiment.design.layer == *key,
+        Kind::Experiment => false,
+    };
+    let by_experiment = model
+        .experiments
+        .values()
+        .filter(|experiment| names(experiment))
+        .map(|experiment| format!("experiment `{}`", experiment.key));
+    by_service.chain(by_experiment).collect()
+}
+
+/// Everything that must hold in a model, whoever made it.
+///
+/// # Errors
+/// The first [`Conflict`].
+pub fn check(model: &Model) -> Result<(), Conflict> {
+    references(model)?;
+    buckets(model)?;
+    requests(model)?;
+    routes(model)
+}
+
+fn references(model: &Model) -> Result<(), Conflict> {
+    let dangling = |kind, key: &Key, faults: Faults| match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Conflict::Dangling {
+            kind,
+            key: key.clone(),
+            faults,
+        }),
+    };
+    for (key, service) in &model.services {
+        let mut faults = Faults::default();
+        service_refers(model, &(&service.design).into(), &mut faults);
+        dangling(Kind::Service, key, faults)?;
+    }
+    for (key, experiment) in &model.experiments {
+        let mut faults = Faults::default();
+        experiment_refers(model, &(&experiment.design).into(), &mut faults);
+        dangling(Kind::Experiment, key, faults)?;
+    }
+    Ok(())
+}
+
+/// Experiments of a layer own different buckets.
+fn buckets(model: &Model) -> Result<(), Conflict> {
+    let mut taken: BTreeMap<&Key, Ranges> = BTreeMap::new();
+    for experiment in model.experiments.values() {
+        let layer = &experiment.design.layer;
+        let taken = taken.entry(layer).or_default();
+        if let Some(bucket) = taken.first_common(experiment.allocation()) {
+            let owns = |other: &&std::sync::Arc<Experiment>| {
+                other.design.layer == *layer && other.allocation().contains(bucket)
+            };
+            let first = model.experiments.values().find(owns).unwrap_or(experiment);
+            return Err(Conflict::Buckets {
+                first: first.key.clone(),
+                second: experiment.key.clone(),
+                layer: layer.clone(),
+                bucket,
+            });
+        }
+        *taken = taken.union(experiment.allocation());
+    }
+    Ok(())
+}
+
+/// The filter takes the first service that matches, so no two may have the same pattern. It knows
+/// no listeners, so other ports do not tell two services apart.
+fn requests(model: &Model) -> Result<(), Conflict> {
+    let mut claims = BTreeMap::new();
+    for service in model.services.values() {
+        let design = &service.design;
+        let any = ["/".to_owned()];
+        let paths = match design.path_prefixes.as_slice() {
+            [] => any.as_slice(),
+            paths => paths,
+        };
+        for (fleet, host) in pairs(&design.fleets, &design.hosts) {
+            for path in paths {
+                let claim = (fleet, host.clone(), path.clone());
+                if let Some(first) = claims.insert(claim, &service.key) {
+                    return Err(Conflict::Requests {
+                        first: first.clone(),
+                        second: service.key.clone(),
+                        fleet: fleet.clone(),
+                        host: host.clone(),
+                        path: path.clone(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pairs<'a, A, B>(left: &'a [A], right: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)> {
+    left.iter()
+        .flat_map(move |left| right.iter().map(move |right| (left, right)))
+}
+
+/// One request has one routing decision: the served experiments that route a service share a layer,
+/// which makes them exclusive.
+fn routes(model: &Model) -> Result<(), Conflict> {
+    let mut routed: BTreeMap<&Key, &Experiment> = BTreeMap::new();
+    let served = model
+        .experiments
+        .values()
+        .filter(|experiment| experiment.state.is_served() && experiment.design.routes());
+    for experiment in served {
+        for service in &experiment.design.services {
+            let first = *routed.entry(service).or_insert(experiment);
+            if first.design.layer != experiment.design.layer {
+                return Err(Conflict::Routes {
+                    first: first.key.clone(),
+                    first_layer: first.design.layer.clone(),
+                    second: experiment.key.clone(),
+                    second_layer: experiment.design.layer.clone(),
+                    service: service.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}

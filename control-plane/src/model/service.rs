@@ -1,0 +1,227 @@
+//! Services: a set of hosts and paths with a default cluster, and the listeners that take its
+//! requests. The place where routing experiments attach.
+
+use super::check;
+use super::cluster::is_dns_name;
+use super::fault::Faults;
+use super::key::Key;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::IpAddr;
+
+/// The most hosts, path prefixes, listeners or fleets of a service.
+pub const MAX_ENTRIES: usize = 100;
+/// The fleet of a service that names none.
+pub const DEFAULT_FLEET: &str = "default";
+
+/// A service as it is written.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSpec {
+    /// The fleets (Envoy's `node.cluster`) that serve it.
+    #[serde(default = "default_fleets")]
+    pub fleets: Vec<String>,
+    /// Where its Envoys listen.
+    #[serde(default = "default_listeners")]
+    pub listeners: Vec<ListenerSpec>,
+    /// `api.example.com`, `*.example.com` (any sub-domain) or `*` (any).
+    #[serde(default = "default_hosts")]
+    pub hosts: Vec<String>,
+    /// Path prefixes at a segment's boundary; empty for any path.
+    #[serde(default)]
+    pub path_prefixes: Vec<String>,
+    /// The cluster for requests that no experiment routes.
+    pub default_cluster: String,
+    /// How long a whole request may take, in milliseconds; 0 (and not given) for no limit, because
+    /// a streamed answer has no known length.
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// A listener as it is written.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerSpec {
+    /// The IP address to bind.
+    pub address: String,
+    /// The TCP port to bind.
+    pub port: u64,
+}
+
+fn default_fleets() -> Vec<String> {
+    vec![DEFAULT_FLEET.to_owned()]
+}
+
+fn default_listeners() -> Vec<ListenerSpec> {
+    vec![ListenerSpec {
+        address: "0.0.0.0".to_owned(),
+        port: 10_000,
+    }]
+}
+
+fn default_hosts() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// What a validated service is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServiceDesign {
+    /// The fleets that serve it; never empty.
+    pub fleets: Vec<Key>,
+    /// Where its Envoys listen; never empty.
+    pub listeners: Vec<Listener>,
+    /// Host patterns in lower case; never empty.
+    pub hosts: Vec<String>,
+    /// Path prefixes, without a slash at the end but for `/` itself; empty for any path.
+    pub path_prefixes: Vec<String>,
+    /// The cluster for requests that no experiment routes.
+    pub default_cluster: Key,
+    /// How long a whole request may take, in milliseconds; 0 for no limit.
+    pub timeout_ms: u32,
+}
+
+/// An address that an Envoy binds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+pub struct Listener {
+    /// The IP address.
+    pub address: IpAddr,
+    /// The TCP port, never 0.
+    pub port: u16,
+}
+
+impl ServiceSpec {
+    /// Validates, noting every fault. Whether the cluster exists is for the model.
+    pub fn validate(&self, faults: &mut Faults) -> Option<ServiceDesign> {
+        let bounds = 1..=MAX_ENTRIES;
+        check::length(self.fleets.len(), &bounds, "/fleets", faults);
+        let fleets = check::keys(&self.fleets, "/fleets", faults);
+        check::length(self.listeners.len(), &bounds, "/listeners", faults);
+        let listeners = self.listeners(faults);
+        check::length(self.hosts.len(), &bounds, "/hosts", faults);
+        let hosts = patterns(&self.hosts, "/hosts", faults, host_pattern, HOST_RULE);
+        check::length(
+            self.path_prefixes.len(),
+            &(0..=MAX_ENTRIES),
+            "/path_prefixes",
+            faults,
+        );
+        let path_prefixes = patterns(
+            &self.path_prefixes,
+            "/path_prefixes",
+            faults,
+            path_prefix,
+            PATH_RULE,
+        );
+        let default_cluster = check::key(&self.default_cluster, "/default_cluster", faults);
+        let timeout_ms = check::number(self.timeout_ms, &(0..=86_400_000), "/timeout_ms", faults);
+        Some(ServiceDesign {
+            fleets: fleets?,
+            listeners: listeners?,
+            hosts: hosts?,
+            path_prefixes: path_prefixes?,
+            default_cluster: default_cluster?,
+            timeout_ms: timeout_ms?,
+        })
+    }
+
+    fn listeners(&self, faults: &mut Faults) -> Option<Vec<Listener>> {
+        let read: Vec<Option<Listener>> = self
+            .listeners
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| spec.validate(&format!("/listeners/{index}"), faults))
+            .collect();
+        let read: Vec<Listener> = read.into_iter().collect::<Option<_>>()?;
+        check::unique(&read, "/listeners", faults)?;
+        Some(read)
+    }
+}
+
+impl ListenerSpec {
+    fn validate(&self, at: &str, faults: &mut Faults) -> Option<Listener> {
+        let address = self.address.parse().ok();
+        if address.is_none() {
+            faults.add(
+                format!("{at}/address"),
+                "is not an IP address",
+                "an address as `0.0.0.0`, `127.0.0.1` or `::`",
+            );
+        }
+        let port = check::port(self.port, &format!("{at}/port"), faults);
+        Some(Listener {
+            address: address?,
+            port: port?,
+        })
+    }
+}
+
+const HOST_RULE: &str = "`*`, a host as `api.example.com` without port, or `*.example.com`";
+const PATH_RULE: &str =
+    "a path of printable ASCII that begins with `/`, without query, of at most 512 bytes";
+
+/// Reads a list of patterns, each brought to its one spelling.
+fn patterns(
+    given: &[String],
+    at: &str,
+    faults: &mut Faults,
+    read: fn(&str) -> Option<String>,
+    rule: &str,
+) -> Option<Vec<String>> {
+    let all: Vec<Option<String>> = given
+        .iter()
+        .enumerate()
+        .map(|(index, pattern)| {
+            let found = read(pattern);
+            if found.is_none() {
+                let shown: String = pattern.escape_debug().take(64).collect();
+                faults.add(
+                    format!("{at}/{index}"),
+                    format!("`{shown}` does not fit"),
+                    rule,
+                );
+            }
+            found
+        })
+        .collect();
+    let all: Vec<String> = all.into_iter().collect::<Option<_>>()?;
+    check::unique(&all, at, faults)?;
+    Some(all)
+}
+
+fn host_pattern(host: &str) -> Option<String> {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let address = || host.parse::<IpAddr>().is_ok();
+    (host == "*" || is_dns_name(name) || address()).then(|| host.to_ascii_lowercase())
+}
+
+fn path_prefix(path: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
+    if path.len() > 512 || !path.starts_with('/') || !path.bytes().all(plain) {
+        return None;
+    }
+    let trimmed = path.trim_end_matches('/');
+    Some(if trimmed.is_empty() { "/" } else { trimmed }.to_owned())
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        std::net::SocketAddr::new(self.address, self.port).fmt(f)
+    }
+}
+
+impl From<&ServiceDesign> for ServiceSpec {
+    fn from(design: &ServiceDesign) -> Self {
+        let listener = |listener: &Listener| ListenerSpec {
+            address: listener.address.to_string(),
+            port: listener.port.into(),
+        };
+        Self {
+            fleets: design.fleets.iter().map(Key::to_string).collect(),
+            listeners: design.listeners.iter().map(listener).collect(),
+            hosts: design.hosts.clone(),
+            path_prefixes: design.path_prefixes.clone(),
+            default_cluster: design.default_cluster.to_string(),
+            timeout_ms: design.timeout_ms.into(),
+        }
+    }
+}
