@@ -18,7 +18,22 @@
 )]
 
 pub mod allocation;
+pub mod assign;
+pub mod attribute;
+pub mod audience;
+pub mod compile;
+pub mod hash;
+pub mod plan;
 pub mod ranges;
+pub mod request;
+pub mod service;
 
 pub use allocation::{AllocationError, reallocate, resize};
+pub use assign::{Decision, Noop, Step, Verdict, Visitor};
+pub use attribute::{Attribute, AttributeId, Subject};
+pub use compile::CompileError;
+pub use hash::Bucketer;
+pub use plan::{Experiment, Plan, Variant};
 pub use ranges::{BUCKETS, RangeError, Ranges};
+pub use request::{Headers, Request};
+pub use service::Service;

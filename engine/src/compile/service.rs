@@ -1,0 +1,98 @@
+//! Services: hosts and paths checked and brought into the form that they are compared in.
+
+use super::fault::{At, CompileError, EntryKind, Fault};
+use super::{limits, text};
+use crate::service::{HostPattern, PathPrefix, Service};
+use std::collections::BTreeSet;
+use watershed_proto::filter::v1::Service as ServiceSpec;
+
+const HOST: &str = "a host name without port, \"*.\" and a domain, or \"*\"";
+const PATH: &str = "a path that starts with \"/\", without query and fragment,";
+
+/// The services, with no experiments in scope yet.
+pub(super) fn services(specs: &[ServiceSpec]) -> Result<Vec<Service>, CompileError> {
+    let mut keys = BTreeSet::new();
+    let mut services = Vec::with_capacity(specs.len());
+    for (index, spec) in specs.iter().enumerate() {
+        let at = At::new(EntryKind::Service, index, &spec.key);
+        if !keys.insert(&spec.key) {
+            return Err(at.fault("key", Fault::Duplicate));
+        }
+        services.push(service(at, spec)?);
+    }
+    Ok(services)
+}
+
+fn service(at: At<'_>, spec: &ServiceSpec) -> Result<Service, CompileError> {
+    text::key(&spec.key).map_err(|fault| at.fault("key", fault))?;
+    if !spec.default_cluster.is_empty() {
+        text::cluster(&spec.default_cluster).map_err(|f| at.fault("default_cluster", f))?;
+    }
+    Ok(Service {
+        key: spec.key.as_str().into(),
+        hosts: patterns(at, "hosts", &spec.hosts, host)?,
+        paths: patterns(at, "path_prefixes", &spec.path_prefixes, path)?,
+        default_cluster: (!spec.default_cluster.is_empty())
+            .then(|| spec.default_cluster.as_str().into()),
+        scopes: Box::default(),
+        timed: false,
+    })
+}
+
+fn patterns<T>(
+    at: At<'_>,
+    field: &str,
+    written: &[String],
+    parse: fn(&str) -> Result<T, Fault>,
+) -> Result<Box<[T]>, CompileError> {
+    text::count(written.len(), limits::PATTERNS).map_err(|fault| at.fault(field, fault))?;
+    written
+        .iter()
+        .enumerate()
+        .map(|(index, pattern)| {
+            parse(pattern).map_err(|f| at.fault(format_args!("{field}[{index}]"), f))
+        })
+        .collect()
+}
+
+fn host(written: &str) -> Result<HostPattern, Fault> {
+    text::name(written, limits::HOST_BYTES)?;
+    if written == "*" {
+        return Ok(HostPattern::Any);
+    }
+    let (name, is_family) = match written.strip_prefix("*.") {
+        Some(domain) => (domain, true),
+        None => (written, false),
+    };
+    let literal = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .filter(|_| !is_family);
+    let legal = match literal {
+        Some(address) => address
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)),
+        None => name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
+    };
+    text::require(legal && !name.is_empty(), written, HOST)?;
+    let name = name.to_ascii_lowercase();
+    Ok(if is_family {
+        HostPattern::Suffix(format!(".{name}").into())
+    } else {
+        HostPattern::Exact(name.into())
+    })
+}
+
+fn path(written: &str) -> Result<PathPrefix, Fault> {
+    text::name(written, limits::PATH_BYTES)?;
+    let legal = written.starts_with('/')
+        && written
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
+    text::require(legal, written, PATH)?;
+    Ok(PathPrefix(
+        written.strip_suffix('/').unwrap_or(written).into(),
+    ))
+}
