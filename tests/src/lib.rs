@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The harness of the stories in `tests/tests`: real processes on free ports, started for one story and
+//! gone with it. What lives here: starting and watching the processes ([`Stack`]), talking to them
+//! ([`http`], [`api`], [`admin`]), and reading what traffic did ([`traffic`], [`split`]). What does not:
+//! any expectation of the product; those are the stories' own.
+//!
+//! The harness panics where it can't go on: it is only ever used inside a test, and a panic is how a
+//! test says why it failed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test code: a panic is a failed test"
+)]
+
+pub mod admin;
+pub mod api;
+pub mod binaries;
+pub mod control_plane;
+pub mod envoy;
+mod eventually;
+pub mod http;
+mod port;
+mod process;
+pub mod split;
+pub mod stack;
+pub mod traffic;
+mod upstream;
+
+pub use eventually::{PATIENCE, eventually, within};
+pub use port::Port;
+pub use stack::{Stack, documents};
+pub use upstream::Upstream;

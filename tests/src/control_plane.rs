@@ -1,0 +1,91 @@
+//! The control plane as a process. What lives here: starting it on fixed addresses, so that it can be
+//! killed and started again, and waiting until it serves.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::api::Api;
+use crate::http::Request;
+use crate::process::Process;
+use crate::{Port, binaries, eventually};
+
+/// A control plane that runs, or did and may run again.
+#[derive(Debug)]
+pub struct ControlPlane {
+    folder: PathBuf,
+    api: Port,
+    xds: Port,
+    process: Option<Process>,
+}
+
+impl ControlPlane {
+    /// One that does not run yet, but whose addresses are known; its database is in `folder`.
+    pub fn stopped(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            api: Port::reserve(),
+            xds: Port::reserve(),
+            process: None,
+        }
+    }
+
+    /// Where its API is.
+    pub fn api(&self) -> Api {
+        Api::new(self.api.address())
+    }
+
+    /// Where proxies find it.
+    pub fn xds(&self) -> std::net::SocketAddr {
+        self.xds.address()
+    }
+
+    /// Starts it with the filter that was built, and waits until it is ready.
+    pub async fn start(&mut self) {
+        self.start_with_wasm(&binaries::wasm()).await;
+    }
+
+    /// Starts it so that it tells proxies to load the filter from `wasm`.
+    pub async fn start_with_wasm(&mut self, wasm: &Path) {
+        let mut command = Command::new(binaries::watershed());
+        command
+            .arg("serve")
+            .args(["--api-address", &self.api.address().to_string()])
+            .args(["--xds-address", &self.xds.address().to_string()])
+            .arg("--database")
+            .arg(self.folder.join("watershed.db"))
+            .arg("--wasm-path")
+            .arg(wasm)
+            .arg("--insecure-open-api")
+            .current_dir(&self.folder);
+        let log = self.folder.join("control-plane.log");
+        let process = self.process.insert(Process::start(command, &log));
+        let api = Api::new(self.api.address());
+        eventually("the control plane is ready", async || {
+            if let Some(status) = process.ended() {
+                panic!(
+                    "the control plane ended with {status}\n{}",
+                    process.log_end()
+                );
+            }
+            match api.send(&Request::get("/readyz")).await {
+                Ok(response) if response.status == 200 => Ok(()),
+                Ok(response) => Err(format!("/readyz: {} {}", response.status, response.text())),
+                Err(error) => Err(format!("/readyz: {error}")),
+            }
+        })
+        .await;
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// The end of its log, where it runs.
+    pub fn log_end(&self) -> String {
+        self.process
+            .as_ref()
+            .map(Process::log_end)
+            .unwrap_or_default()
+    }
+}

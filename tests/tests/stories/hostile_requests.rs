@@ -1,0 +1,183 @@
+//! No request harms the filter: each is answered, the VM never traps, and the split goes on.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use watershed_tests::envoy::Transport;
+use watershed_tests::http::{Request, send};
+use watershed_tests::split::assert_split;
+use watershed_tests::traffic::{ask_all, request, units};
+use watershed_tests::{Stack, documents};
+
+/// Bytes that are not UTF-8, but that HTTP allows in a header.
+const NOT_UTF8: &[u8] = b"\xff\xfe\x80\xc3\x28\xf0\x9f";
+
+/// Requests, and the statuses that Envoy may give them: 200 where the filter decides, 4xx where Envoy's
+/// own limits come first.
+fn hostile_requests() -> Vec<(&'static str, Request, Vec<u16>)> {
+    let get = || Request::get("/v1/models");
+    let many = (0..500).fold(request("many"), |request, n| {
+        request.header(&format!("x-{n}"), "v")
+    });
+    let long = "y".repeat(55_000);
+    let longer = "y".repeat(60 * 1024);
+    vec![
+        (
+            "a unit that is not UTF-8",
+            get().header("x-conversation-id", NOT_UTF8),
+            vec![200],
+        ),
+        (
+            "a cookie that is not UTF-8",
+            get().header("cookie", [b"cid=", NOT_UTF8].concat()),
+            vec![200],
+        ),
+        (
+            "a spoofed header that is not UTF-8",
+            request("u").header("x-variant", NOT_UTF8),
+            vec![200],
+        ),
+        (
+            "an unrelated header that is not UTF-8",
+            request("u").header("x-other", NOT_UTF8),
+            vec![200],
+        ),
+        (
+            "a path that is not UTF-8",
+            Request::raw(b"GET /v1/\xff\xfe?\xff=\xff HTTP/1.1\r\nhost: x\r\n"),
+            vec![200, 400],
+        ),
+        (
+            "a host that is not UTF-8",
+            Request::raw(b"GET /v1 HTTP/1.1\r\nhost: \xff\xfe\r\n"),
+            vec![200, 400],
+        ),
+        (
+            "a unit of 55,000 bytes",
+            get().header("x-conversation-id", &long),
+            vec![200, 431],
+        ),
+        (
+            "a header of 60 KiB",
+            request("u").header("x-long", &longer),
+            vec![200, 431],
+        ),
+        (
+            "a cookie of 55,000 bytes",
+            get().header("cookie", format!("a={long}; cid=u")),
+            vec![200, 431],
+        ),
+        ("500 headers", many, vec![200, 431]),
+        (
+            "500 units",
+            (0..500).fold(get(), |r, n| r.header("x-conversation-id", format!("u{n}"))),
+            vec![200, 431],
+        ),
+        (
+            "no host",
+            Request::raw(b"GET /v1 HTTP/1.1\r\nx-conversation-id: u\r\n"),
+            vec![200, 400],
+        ),
+        (
+            "an empty host",
+            Request::raw(b"GET /v1 HTTP/1.1\r\nhost: \r\nx-conversation-id: u\r\n"),
+            vec![200, 400],
+        ),
+        (
+            "HTTP/1.0 without a host",
+            Request::raw(b"GET /v1 HTTP/1.0\r\nx-conversation-id: u\r\n"),
+            vec![200, 400, 426],
+        ),
+        (
+            "an empty path",
+            Request::raw(b"GET  HTTP/1.1\r\nhost: x\r\n"),
+            vec![400],
+        ),
+        (
+            "an absolute target",
+            Request::raw(b"GET http://[::1]:99999/v1 HTTP/1.1\r\nhost: x\r\n"),
+            vec![200, 400],
+        ),
+        (
+            "a query of percent signs",
+            Request::get("/v1?cid=%&cid=%f&cid=%ff%00&&=&%").header("cookie", "=;;cid;cid==;"),
+            vec![200],
+        ),
+        (
+            "a unit of commas and controls",
+            get().header("x-conversation-id", ",;\t\"'%,"),
+            vec![200],
+        ),
+        (
+            "garbage",
+            Request::raw(b"\x16\x03\x01 \xff garbage\r\n"),
+            vec![400],
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn hostile_requests_are_answered_and_the_filter_is_unharmed() {
+    let mut stack = Stack::with_chat(Transport::Delta).await;
+    for (what, request, allowed) in hostile_requests() {
+        // Several times: each worker has a VM of its own.
+        for _ in 0..4 {
+            let response = send(stack.gateway(), &request).await;
+            let response = response.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(
+                allowed.contains(&response.status),
+                "{what}: {} {}",
+                response.status,
+                response.text()
+            );
+        }
+        stack.envoy.assert_filter_unharmed().await;
+    }
+    assert_split(
+        &ask_all(stack.gateway(), &units(2_000)).await,
+        &documents::WEIGHTS,
+    );
+}
+
+/// HTTP/2 by hand: the preface, empty settings, and one stream whose headers are `GET /` over `http`
+/// from HPACK's static table (RFC 7541, appendix A), without an `:authority`.
+const HTTP2_WITHOUT_AUTHORITY: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+    \x00\x00\x00\x04\x00\x00\x00\x00\x00\
+    \x00\x00\x03\x01\x05\x00\x00\x00\x01\x82\x86\x84";
+
+/// The types of the frames that answer stream 1: HEADERS or RST_STREAM.
+const ANSWERS: [u8; 2] = [1, 3];
+
+#[tokio::test]
+async fn an_http2_request_without_authority_is_answered_and_the_filter_is_unharmed() {
+    let mut stack = Stack::with_chat(Transport::Delta).await;
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(stack.gateway()).await.unwrap();
+        stream.write_all(HTTP2_WITHOUT_AUTHORITY).await.unwrap();
+        let answered = tokio::time::timeout(Duration::from_secs(30), until_answered(&mut stream));
+        answered.await.expect("an answer");
+    }
+    stack.envoy.assert_filter_unharmed().await;
+    assert_split(
+        &ask_all(stack.gateway(), &units(2_000)).await,
+        &documents::WEIGHTS,
+    );
+}
+
+async fn until_answered(stream: &mut TcpStream) {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.expect("a frame");
+        let [a, b, c, kind, _flags, id @ ..] = head;
+        let length = u32::from_be_bytes([0, a, b, c]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        stream
+            .read_exact(&mut payload)
+            .await
+            .expect("the frame's payload");
+        if ANSWERS.contains(&kind) && id == [0, 0, 0, 1] {
+            return;
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The stories: what a user of Watershed relies on, shown on real processes. One file per story; each
+//! starts what it needs and leaves nothing running. What lives here: the list of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is a failed test"
+)]
+
+mod access_log;
+mod bad_configuration;
+mod bootstraps;
+mod demo;
+mod durability;
+mod hostile_requests;
+mod live_weights;
+mod outage;
+mod readme;
+mod rollback;
+mod sidecar;
+mod split;
+mod spoofed_headers;
