@@ -145,7 +145,7 @@ pub enum ModelError {
     Placement(#[from] PlacementError),
     /// The change conflicts with something else in the model.
     #[error(transparent)]
-    Conflict(#[from] Conflict),
+    Conflict(#[from] Box<Conflict>),
 }
 
 fn current_revision(current: &Option<u64>) -> String {

@@ -135,21 +135,21 @@ pub fn users(model: &Model, kind: Kind, key: &Key) -> Vec<String> {
 ///
 /// # Errors
 /// The first [`Conflict`].
-pub fn check(model: &Model) -> Result<(), Conflict> {
+pub fn check(model: &Model) -> Result<(), Box<Conflict>> {
     references(model)?;
     buckets(model)?;
     requests(model)?;
     routes(model)
 }
 
-fn references(model: &Model) -> Result<(), Conflict> {
+fn references(model: &Model) -> Result<(), Box<Conflict>> {
     let dangling = |kind, key: &Key, faults: Faults| match faults.is_empty() {
         true => Ok(()),
-        false => Err(Conflict::Dangling {
+        false => Err(Box::new(Conflict::Dangling {
             kind,
             key: key.clone(),
             faults,
-        }),
+        })),
     };
     for (key, service) in &model.services {
         let mut faults = Faults::default();
@@ -165,7 +165,7 @@ fn references(model: &Model) -> Result<(), Conflict> {
 }
 
 /// Experiments of a layer own different buckets.
-fn buckets(model: &Model) -> Result<(), Conflict> {
+fn buckets(model: &Model) -> Result<(), Box<Conflict>> {
     let mut taken: BTreeMap<&Key, Ranges> = BTreeMap::new();
     for experiment in model.experiments.values() {
         let layer = &experiment.design.layer;
@@ -175,12 +175,12 @@ fn buckets(model: &Model) -> Result<(), Conflict> {
                 other.design.layer == *layer && other.allocation().contains(bucket)
             };
             let first = model.experiments.values().find(owns).unwrap_or(experiment);
-            return Err(Conflict::Buckets {
+            return Err(Box::new(Conflict::Buckets {
                 first: first.key.clone(),
                 second: experiment.key.clone(),
                 layer: layer.clone(),
                 bucket,
-            });
+            }));
         }
         *taken = taken.union(experiment.allocation());
     }
@@ -189,7 +189,7 @@ fn buckets(model: &Model) -> Result<(), Conflict> {
 
 /// The filter takes the first service that matches, so no two may have the same pattern. It knows
 /// no listeners, so other ports do not tell two services apart.
-fn requests(model: &Model) -> Result<(), Conflict> {
+fn requests(model: &Model) -> Result<(), Box<Conflict>> {
     let mut claims = BTreeMap::new();
     for service in model.services.values() {
         let design = &service.design;
@@ -202,13 +202,13 @@ fn requests(model: &Model) -> Result<(), Conflict> {
             for path in paths {
                 let claim = (fleet, host.clone(), path.clone());
                 if let Some(first) = claims.insert(claim, &service.key) {
-                    return Err(Conflict::Requests {
+                    return Err(Box::new(Conflict::Requests {
                         first: first.clone(),
                         second: service.key.clone(),
                         fleet: fleet.clone(),
                         host: host.clone(),
                         path: path.clone(),
-                    });
+                    }));
                 }
             }
         }
@@ -223,7 +223,7 @@ fn pairs<'a, A, B>(left: &'a [A], right: &'a [B]) -> impl Iterator<Item = (&'a A
 
 /// One request has one routing decision: the served experiments that route a service share a layer,
 /// which makes them exclusive.
-fn routes(model: &Model) -> Result<(), Conflict> {
+fn routes(model: &Model) -> Result<(), Box<Conflict>> {
     let mut routed: BTreeMap<&Key, &Experiment> = BTreeMap::new();
     let served = model
         .experiments
@@ -233,13 +233,13 @@ fn routes(model: &Model) -> Result<(), Conflict> {
         for service in &experiment.design.services {
             let first = *routed.entry(service).or_insert(experiment);
             if first.design.layer != experiment.design.layer {
-                return Err(Conflict::Routes {
+                return Err(Box::new(Conflict::Routes {
                     first: first.key.clone(),
                     first_layer: first.design.layer.clone(),
                     second: experiment.key.clone(),
                     second_layer: experiment.design.layer.clone(),
                     service: service.clone(),
-                });
+                }));
             }
         }
     }

@@ -1,0 +1,237 @@
+//! Errors as people and programs see them: problem+json (RFC 9457) with one entry in `errors` for
+//! each fault. The only place where an error of the inside becomes a status.
+
+use crate::control::ControlError;
+use crate::model::change::ModelError;
+use crate::model::lifecycle::WrongStep;
+use crate::model::placement::PlacementError;
+use crate::model::{Fault, Faults};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// An answer that is not what was asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// What kind of problem it is; `urn:watershed:problem:` and a word that never changes.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(serialize_with = "number")]
+    status: StatusCode,
+    detail: String,
+    /// The revision that there is, where another was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+    #[serde(skip_serializing_if = "Faults::is_empty")]
+    errors: Faults,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+macro_rules! problem {
+    ($word:literal) => {
+        concat!("urn:watershed:problem:", $word)
+    };
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            title,
+            status,
+            detail: detail.into(),
+            revision: None,
+            errors: Faults::default(),
+        }
+    }
+
+    fn with(mut self, errors: Faults) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Bytes that are no document at all: 400.
+    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+        let (kind, title) = (problem!("malformed"), "The request cannot be read");
+        Self::new(StatusCode::BAD_REQUEST, kind, title, detail)
+    }
+
+    /// A document with faults: 422.
+    pub(super) fn invalid(faults: Faults) -> Self {
+        let detail = match faults.iter().count() {
+            1 => "one fault; see errors".to_owned(),
+            count => format!("{count} faults; see errors"),
+        };
+        let (kind, title) = (problem!("invalid"), "The document is not valid");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail).with(faults)
+    }
+
+    /// A write without the right to it: 401.
+    pub(super) fn unauthorized() -> Self {
+        let detail = "send the API key as `Authorization: Bearer KEY`";
+        let (kind, title) = (problem!("unauthorized"), "Writing needs the API key");
+        Self::new(StatusCode::UNAUTHORIZED, kind, title, detail)
+    }
+
+    /// Nothing there: 404.
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        let (kind, title) = (problem!("not-found"), "There is no such thing");
+        Self::new(StatusCode::NOT_FOUND, kind, title, detail)
+    }
+
+    /// A method that the path does not have: 405.
+    pub(super) fn method_not_allowed(method: &http::Method) -> Self {
+        let detail = format!("{method} is not among the methods of this path; see Allow");
+        let (kind, title) = (
+            problem!("method-not-allowed"),
+            "The path does not have this method",
+        );
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, kind, title, detail)
+    }
+
+    /// A body that is too long: 413.
+    pub(super) fn too_large(most: usize) -> Self {
+        let detail = format!("at most {most} bytes are read");
+        let (kind, title) = (problem!("too-large"), "The body is too large");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, kind, title, detail)
+    }
+
+    /// A body of a type that is not read: 415.
+    pub(super) fn unsupported(given: &str) -> Self {
+        let shown: String = given.escape_debug().take(100).collect();
+        let detail = format!(
+            "the body's content type is `{shown}`; send application/json or application/yaml"
+        );
+        let (kind, title) = (
+            problem!("unsupported-media-type"),
+            "The body's type is not read",
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, kind, title, detail)
+    }
+
+    /// Something of ours does not work right now: 503. What it is stands in the log.
+    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+        let (kind, title) = (problem!("unavailable"), "Not available right now");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
+    }
+
+    /// A fault of ours: 500. What it is stands in the log.
+    pub(super) fn internal() -> Self {
+        let detail = "see the server's log";
+        let (kind, title) = (problem!("internal"), "A fault of the server");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, title, detail)
+    }
+
+    fn conflict(kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::CONFLICT, kind, title, detail)
+    }
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Model(error) => error.into(),
+            ControlError::Rejected(rejected) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                problem!("rejected"),
+                "Proxies could not take this",
+                rejected.reason,
+            ),
+            ControlError::Store(fault) => {
+                tracing::error!(%fault, "a change could not be kept");
+                Self::unavailable("the change could not be kept; see the server's log")
+            }
+            ControlError::Interrupted(fault) => {
+                tracing::error!(%fault, "a change was interrupted");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<ModelError> for Problem {
+    fn from(error: ModelError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ModelError::Invalid { faults, .. } => Self::invalid(faults),
+            ModelError::Unknown { .. } => Self::not_found(detail),
+            ModelError::Stale { current, .. } => {
+                let (kind, title) = (problem!("stale"), "Somebody else has changed it");
+                let mut stale = Self::new(StatusCode::PRECONDITION_FAILED, kind, title, detail);
+                stale.revision = current;
+                stale
+            }
+            ModelError::InUse { .. } => {
+                Self::conflict(problem!("in-use"), "Something else uses it", detail)
+            }
+            ModelError::Frozen { kind, key, faults } => {
+                let detail = format!("{kind} `{key}` has units that would move; see errors");
+                let title = "This cannot change any more";
+                Self::conflict(problem!("frozen"), title, detail).with(faults)
+            }
+            ModelError::Step { source, .. } => {
+                let title = "The experiment's state does not have this action";
+                Self::conflict(problem!("wrong-state"), title, detail).with(step_fault(&source))
+            }
+            ModelError::Placement(error) => error.into(),
+            ModelError::Conflict(_) => {
+                let title = "Something else already has this";
+                Self::conflict(problem!("conflict"), title, detail)
+            }
+        }
+    }
+}
+
+fn step_fault(wrong: &WrongStep) -> Faults {
+    let allowed: Vec<&str> = wrong.allowed.iter().map(|action| action.as_str()).collect();
+    let message = format!("the experiment is {}", wrong.state);
+    Faults::one("", message, format!("one of: {}", allowed.join(", ")))
+}
+
+impl From<PlacementError> for Problem {
+    fn from(error: PlacementError) -> Self {
+        let detail = error.to_string();
+        match error {
+            PlacementError::Full { wanted, free, .. } => {
+                let title = "The layer has too few free buckets";
+                let message = format!("asks for {wanted} buckets");
+                let faults = Faults::one("/traffic", message, format!("at most {free}"));
+                Self::conflict(problem!("no-room"), title, detail).with(faults)
+            }
+            fault @ (PlacementError::Allocation(_) | PlacementError::Misfit { .. }) => {
+                tracing::error!(%fault, "buckets could not be computed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self::invalid(Faults::one(fault.pointer, fault.message, fault.expected))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let json = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.status, axum::Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, json);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"watershed\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

@@ -1,0 +1,39 @@
+//! The REST API. Handlers read what was asked, hand it to [`Control`], and show what became of it;
+//! every rule about the model is the model's. [`router`] is the index of endpoints.
+
+mod auth;
+mod documents;
+mod error;
+mod experiments;
+mod health;
+mod input;
+mod request;
+mod router;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use auth::Auth;
+pub use error::Problem;
+pub use router::router;
+pub use status::{FleetState, ProxyState, ProxyStatus, Refusal};
+
+use crate::clock::Clock;
+use crate::control::Control;
+use crate::metrics::Metrics;
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct AppState {
+    /// Where changes are made and the model is read.
+    pub control: Arc<Control>,
+    /// Who is connected, and what they have accepted.
+    pub proxies: Arc<dyn ProxyStatus>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Who may write.
+    pub auth: Auth,
+    /// The time of day, for what is written.
+    pub clock: Clock,
+}

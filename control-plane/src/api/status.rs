@@ -1,0 +1,144 @@
+//! `GET /v1/experiments/{key}/status`: what each proxy of each fleet has accepted. Who is connected
+//! is known elsewhere; here it is asked for and shown.
+
+use super::AppState;
+use super::documents::missing;
+use super::error::Problem;
+use super::request::Name;
+use crate::model::lifecycle::State as Life;
+use crate::model::{Experiment, Key, Kind, Model};
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who knows the proxies.
+pub trait ProxyStatus: Send + Sync + 'static {
+    /// The fleet's target and its proxies, by node.
+    fn fleet(&self, fleet: &str) -> FleetState;
+}
+
+/// A fleet as it is right now.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct FleetState {
+    /// The version of the filter configuration that its proxies should have; empty for none.
+    pub version: String,
+    /// Its proxies, connected or known from before.
+    pub proxies: Vec<ProxyState>,
+}
+
+/// One proxy as it is right now.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ProxyState {
+    /// Its `node.id`.
+    pub node: String,
+    /// Since when it is connected; absent where it is not.
+    pub connected_since: Option<Timestamp>,
+    /// The version of the filter configuration it accepted last.
+    pub version: Option<String>,
+    /// The version it was sent last.
+    pub sent: Option<String>,
+    /// Its refusal of anything we sent, where it has not accepted something newer since.
+    pub refusal: Option<Refusal>,
+}
+
+/// A version that a proxy did not take.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Refusal {
+    /// The version.
+    pub version: String,
+    /// What the proxy said.
+    pub message: String,
+    /// When it said so.
+    pub at: Timestamp,
+}
+
+/// The answer.
+#[derive(Serialize)]
+pub(super) struct Status {
+    experiment: Key,
+    revision: u64,
+    state: Life,
+    weights: BTreeMap<Key, u32>,
+    fleets: BTreeMap<Key, FleetReport>,
+}
+
+#[derive(Serialize)]
+struct FleetReport {
+    version: String,
+    connected: usize,
+    acknowledged: usize,
+    refused: usize,
+    in_sync: bool,
+    proxies: Vec<ProxyReport>,
+}
+
+#[derive(Serialize)]
+struct ProxyReport {
+    node: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connected_since: Option<Timestamp>,
+    version: Option<String>,
+    sent: Option<String>,
+    in_sync: bool,
+    refusal: Option<Refusal>,
+}
+
+/// `GET /v1/experiments/{key}/status`
+pub(super) async fn get(
+    State(api): State<AppState>,
+    Name(key): Name,
+) -> Result<Json<Status>, Problem> {
+    let model = api.control.model();
+    let experiment = model.experiments.get(&key);
+    let experiment = experiment.ok_or_else(|| missing(Kind::Experiment, &key))?;
+    let fleets = fleets(&model, experiment)
+        .into_iter()
+        .map(|fleet| (fleet.clone(), report(api.proxies.fleet(fleet.as_str()))));
+    let weights = experiment.variants().map(|v| (v.key.clone(), v.weight));
+    Ok(Json(Status {
+        experiment: key,
+        revision: experiment.meta.revision,
+        state: experiment.state,
+        weights: weights.collect(),
+        fleets: fleets.collect(),
+    }))
+}
+
+/// The fleets of the services that the experiment is in.
+fn fleets<'a>(model: &'a Model, experiment: &Experiment) -> BTreeSet<&'a Key> {
+    let covered = model
+        .services
+        .values()
+        .filter(|service| experiment.design.covers(&service.key));
+    covered.flat_map(|service| &service.design.fleets).collect()
+}
+
+/// A fleet is in sync when it has proxies and each connected one accepted the fleet's version.
+/// Nobody there proves nothing.
+fn report(fleet: FleetState) -> FleetReport {
+    let proxies: Vec<ProxyReport> = fleet
+        .proxies
+        .into_iter()
+        .map(|proxy| ProxyReport {
+            in_sync: proxy.version.as_ref() == Some(&fleet.version),
+            node: proxy.node,
+            connected_since: proxy.connected_since,
+            version: proxy.version,
+            sent: proxy.sent,
+            refusal: proxy.refusal,
+        })
+        .collect();
+    let here = || proxies.iter().filter(|p| p.connected_since.is_some());
+    let connected = here().count();
+    let acknowledged = here().filter(|proxy| proxy.in_sync).count();
+    FleetReport {
+        version: fleet.version,
+        connected,
+        acknowledged,
+        refused: here().filter(|proxy| proxy.refusal.is_some()).count(),
+        in_sync: connected > 0 && acknowledged == connected,
+        proxies,
+    }
+}

@@ -1,0 +1,34 @@
+//! What the server is told at its start: arguments and environment, one struct per concern. Reading
+//! them is here, acting on them is not.
+
+mod api;
+mod filter;
+mod store;
+mod xds;
+
+pub use api::{ApiConfig, ConfigError};
+pub use filter::FilterConfig;
+pub use store::StoreConfig;
+pub use xds::XdsConfig;
+
+use std::path::PathBuf;
+
+/// Arguments of `watershed serve`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeConfig {
+    /// The REST API.
+    #[command(flatten)]
+    pub api: ApiConfig,
+    /// The xDS and access-log server.
+    #[command(flatten)]
+    pub xds: XdsConfig,
+    /// Where the model is kept.
+    #[command(flatten)]
+    pub store: StoreConfig,
+    /// What proxies are told of the filter.
+    #[command(flatten)]
+    pub filter: FilterConfig,
+    /// A file to write once everything listens: `{"api": "ADDRESS", "xds": "ADDRESS"}`.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}

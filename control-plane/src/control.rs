@@ -1,0 +1,190 @@
+//! The single writer: takes a change through model, publisher and store, in that order, so that
+//! what was answered is durable and what is published was kept. Readers never wait for it.
+
+use crate::metrics::Metrics;
+use crate::model::Model;
+use crate::model::change::{self, Applied, Change, Edit, ModelError, Precondition};
+use crate::store::{Author, Store, StoreError};
+use jiff::Timestamp;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::{Mutex, watch};
+
+/// What makes of a model what proxies get.
+pub trait Publisher: Send + Sync + 'static {
+    /// Makes everything that `model` means for proxies, and sends nothing.
+    ///
+    /// # Errors
+    /// [`Rejected`] where a proxy could not take it.
+    fn prepare(&self, model: &Model) -> Result<Publication, Rejected>;
+}
+
+/// Something prepared that is sent by calling it.
+pub type Publication = Box<dyn FnOnce() + Send>;
+
+/// A model that is valid in itself, but that no proxy could take.
+#[derive(Clone, Debug, Eq, PartialEq, Error)]
+#[error("{reason}")]
+pub struct Rejected {
+    /// What a proxy would say.
+    pub reason: String,
+}
+
+/// A change, with who wants it and on what condition.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// What shall be changed.
+    pub change: Change,
+    /// What must be true of it.
+    pub precondition: Precondition,
+    /// Who wants it, and why.
+    pub author: Author,
+}
+
+/// What became of a command: the model that has it, and the edit where it changed anything.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The model with the change.
+    pub model: Arc<Model>,
+    /// What the change was; nothing where everything was so already.
+    pub edit: Option<Edit>,
+}
+
+/// Why a change was not made.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    /// The model refuses it.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Proxies would refuse it.
+    #[error("proxies could not take this: {0}")]
+    Rejected(#[from] Rejected),
+    /// It could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The task that makes it died.
+    #[error("the change was interrupted: {0}")]
+    Interrupted(#[from] tokio::task::JoinError),
+}
+
+/// The model, its store, and the one path by which both change.
+pub struct Control {
+    model: watch::Sender<Arc<Model>>,
+    writing: Mutex<()>,
+    store: Store,
+    publisher: Arc<dyn Publisher>,
+    metrics: Arc<Metrics>,
+}
+
+impl Control {
+    /// Loads the model and publishes it.
+    ///
+    /// # Errors
+    /// [`ControlError`] where what was kept cannot be read or published.
+    pub async fn start(
+        store: Store,
+        publisher: Arc<dyn Publisher>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, ControlError> {
+        let model = store.load().await?;
+        publisher.prepare(&model)?();
+        Ok(Arc::new(Self {
+            model: watch::Sender::new(Arc::new(model)),
+            writing: Mutex::new(()),
+            store,
+            publisher,
+            metrics,
+        }))
+    }
+
+    /// The model as it is.
+    #[must_use]
+    pub fn model(&self) -> Arc<Model> {
+        self.model.borrow().clone()
+    }
+
+    /// The model as it is and as it will be.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<Model>> {
+        self.model.subscribe()
+    }
+
+    /// Makes a change. When it returns, the change is on disk and on its way to the proxies.
+    ///
+    /// # Errors
+    /// [`ControlError`] where it was not made. After one from the store it may have been kept: the
+    /// model is then read again.
+    pub async fn change(
+        self: &Arc<Self>,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Outcome, ControlError> {
+        // A task of its own: a caller that goes away must not leave store and model apart.
+        let control = Arc::clone(self);
+        tokio::spawn(async move { control.write(&command, now).await }).await?
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// What it answered instead.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    async fn write(&self, command: &Command, now: Timestamp) -> Result<Outcome, ControlError> {
+        let _writing = self.writing.lock().await;
+        match self.try_write(command, now).await {
+            Err(ControlError::Store(fault)) => {
+                // What the store holds is the truth, whoever wrote it and however far we came.
+                self.reload().await?;
+                match fault {
+                    StoreError::Raced => self.try_write(command, now).await,
+                    fault => Err(fault.into()),
+                }
+            }
+            other => other,
+        }
+    }
+
+    async fn try_write(&self, command: &Command, now: Timestamp) -> Result<Outcome, ControlError> {
+        let current = self.model();
+        let Applied { model, edit } =
+            change::apply(&current, &command.change, command.precondition, now)?;
+        let Some(edit) = edit else {
+            return Ok(Outcome {
+                model: current,
+                edit: None,
+            });
+        };
+        let publish = self.publisher.prepare(&model)?;
+        self.store.commit(&edit, &command.author).await?;
+        let model = Arc::new(model);
+        self.model.send_replace(Arc::clone(&model));
+        publish();
+        self.metrics.change(edit.kind.as_str(), edit.action);
+        tracing::info!(
+            revision = edit.revision,
+            action = edit.action,
+            kind = %edit.kind,
+            key = %edit.key,
+            actor = command.author.actor,
+            "changed"
+        );
+        Ok(Outcome {
+            model,
+            edit: Some(edit),
+        })
+    }
+
+    async fn reload(&self) -> Result<(), ControlError> {
+        let model = self.store.load().await?;
+        if model.revision == self.model().revision {
+            return Ok(());
+        }
+        let publish = self.publisher.prepare(&model)?;
+        self.model.send_replace(Arc::new(model));
+        publish();
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! What the control plane counts about itself, in the text format that Prometheus reads. Label
+//! values are words of ours or keys of the model, never text that a caller chose.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All counters and gauges.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    api_requests: Family<ApiLabels, Counter>,
+    changes: Family<ChangeLabels, Counter>,
+    xds_pushes: Family<TypeLabels, Counter>,
+    xds_acks: Family<TypeLabels, Counter>,
+    xds_nacks: Family<TypeLabels, Counter>,
+    xds_proxies: Family<FleetLabels, Gauge>,
+    access_log_entries: Family<OutcomeLabels, Counter>,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct ApiLabels {
+    route: String,
+    method: &'static str,
+    code_class: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct ChangeLabels {
+    kind: &'static str,
+    action: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct TypeLabels {
+    r#type: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct FleetLabels {
+    fleet: String,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("watershed"),
+            api_requests: Family::default(),
+            changes: Family::default(),
+            xds_pushes: Family::default(),
+            xds_acks: Family::default(),
+            xds_nacks: Family::default(),
+            xds_proxies: Family::default(),
+            access_log_entries: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let requests = self.api_requests.clone();
+        registry.register("api_requests", "Requests to the API", requests);
+        registry.register("changes", "Changes of the model", self.changes.clone());
+        let pushes = self.xds_pushes.clone();
+        registry.register("xds_pushes", "xDS responses sent to proxies", pushes);
+        let acks = self.xds_acks.clone();
+        registry.register("xds_acks", "xDS responses that proxies accepted", acks);
+        let nacks = self.xds_nacks.clone();
+        registry.register("xds_nacks", "xDS responses that proxies refused", nacks);
+        let proxies = self.xds_proxies.clone();
+        registry.register("xds_proxies", "Connected proxies", proxies);
+        let entries = self.access_log_entries.clone();
+        registry.register("access_log_entries", "Access-log entries received", entries);
+    }
+
+    /// Counts a request to the API: the route's pattern, the method, and the status' first digit.
+    pub fn api_request(&self, route: &str, method: &http::Method, status: http::StatusCode) {
+        let labels = ApiLabels {
+            route: route.to_owned(),
+            method: method_label(method),
+            code_class: class(status),
+        };
+        self.api_requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts a change that was made and kept.
+    pub fn change(&self, kind: &'static str, action: &'static str) {
+        self.changes
+            .get_or_create(&ChangeLabels { kind, action })
+            .inc();
+    }
+
+    /// Counts a response of the xDS type that was sent.
+    pub fn xds_push(&self, r#type: &'static str) {
+        self.xds_pushes.get_or_create(&TypeLabels { r#type }).inc();
+    }
+
+    /// Counts a response of the xDS type that a proxy accepted.
+    pub fn xds_ack(&self, r#type: &'static str) {
+        self.xds_acks.get_or_create(&TypeLabels { r#type }).inc();
+    }
+
+    /// Counts a response of the xDS type that a proxy refused.
+    pub fn xds_nack(&self, r#type: &'static str) {
+        self.xds_nacks.get_or_create(&TypeLabels { r#type }).inc();
+    }
+
+    /// Sets how many proxies of a fleet are connected. Only for fleets that the model has, or what a
+    /// proxy calls itself would become a label.
+    pub fn xds_proxies(&self, fleet: &str, connected: usize) {
+        let fleet = fleet.to_owned();
+        let connected = i64::try_from(connected).unwrap_or(i64::MAX);
+        self.xds_proxies
+            .get_or_create(&FleetLabels { fleet })
+            .set(connected);
+    }
+
+    /// Counts an access-log entry by what could be read from it.
+    pub fn access_log_entry(&self, outcome: &'static str) {
+        self.access_log_entries
+            .get_or_create(&OutcomeLabels { outcome })
+            .inc();
+    }
+
+    /// Everything as text.
+    ///
+    /// # Errors
+    /// None in practice: writing to a string does not fail.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn method_label(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "PUT" => "PUT",
+        "POST" => "POST",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "OTHER",
+    }
+}
+
+fn class(status: http::StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_is_told_under_its_name() {
+        let metrics = Metrics::new();
+        metrics.api_request("/healthz", &http::Method::GET, http::StatusCode::OK);
+        metrics.change("experiment", "start");
+        metrics.xds_push("cluster");
+        metrics.xds_ack("cluster");
+        metrics.xds_nack("listener");
+        metrics.xds_proxies("default", 2);
+        metrics.access_log_entry("assigned");
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"watershed_api_requests_total{route="/healthz",method="GET",code_class="2xx"} 1"#,
+            r#"watershed_changes_total{kind="experiment",action="start"} 1"#,
+            r#"watershed_xds_pushes_total{type="cluster"} 1"#,
+            r#"watershed_xds_acks_total{type="cluster"} 1"#,
+            r#"watershed_xds_nacks_total{type="listener"} 1"#,
+            r#"watershed_xds_proxies{fleet="default"} 2"#,
+            r#"watershed_access_log_entries_total{outcome="assigned"} 1"#,
+        ] {
+            assert!(text.lines().any(|got| got == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_method_that_a_caller_made_up_does_not_become_a_label() {
+        let metrics = Metrics::new();
+        let made_up = http::Method::from_bytes(b"BREW").unwrap();
+        metrics.api_request("/", &made_up, http::StatusCode::METHOD_NOT_ALLOWED);
+        assert!(metrics.encode().unwrap().contains(r#"method="OTHER""#));
+    }
+}

@@ -1,0 +1,55 @@
+//! The table of changes: how the model came to be. Rows are added, never changed or removed.
+
+use super::{Author, StoreError};
+use crate::model::change::Edit;
+use crate::model::document::Entry;
+use sqlx::{AnyConnection, Row};
+
+/// The revision of the last change; 0 where there is none.
+pub(super) async fn last_revision(connection: &mut AnyConnection) -> Result<u64, StoreError> {
+    let row = sqlx::query("SELECT COALESCE(MAX(revision), 0) FROM changes")
+        .fetch_one(connection)
+        .await?;
+    let revision: i64 = row.try_get(0)?;
+    Ok(u64::try_from(revision).unwrap_or(0))
+}
+
+/// Records `edit`.
+pub(super) async fn insert(
+    connection: &mut AnyConnection,
+    edit: &Edit,
+    author: &Author,
+) -> Result<(), StoreError> {
+    let text = |entry: &Option<Entry>| {
+        let body = entry.as_ref().map(Entry::body);
+        body.map(|body| serde_json::to_string(&body)).transpose()
+    };
+    let before = edit.before.as_ref().map(|entry| entry.meta().revision);
+    let inserted = sqlx::query(
+        "INSERT INTO changes (revision, at, actor, action, kind, key, \
+         revision_before, body_before, body_after, reason) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(number(edit.revision))
+    .bind(edit.at.to_string())
+    .bind(author.actor.clone())
+    .bind(edit.action)
+    .bind(edit.kind.as_str())
+    .bind(edit.key.to_string())
+    .bind(before.map(number))
+    .bind(text(&edit.before)?)
+    .bind(text(&edit.after)?)
+    .bind(author.reason.clone())
+    .execute(connection)
+    .await;
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(StoreError::Raced),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A revision as SQL's number. One that large is never reached.
+pub(super) fn number(revision: u64) -> i64 {
+    i64::try_from(revision).unwrap_or(i64::MAX)
+}

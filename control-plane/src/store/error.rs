@@ -1,0 +1,91 @@
+//! What can go wrong with the store. The messages are read by who starts the server or by who is on
+//! call, so they name the file or the row.
+
+use crate::model::document::RestoreError;
+use crate::model::integrity::Conflict;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// A fault of the store.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The path cannot be the name of a database.
+    #[error("{} is not a usable path for a database: {reason}", .path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The database cannot be opened for writing.
+    #[error("cannot open the database {}: {source}; is the folder there, and may we write in it?", .path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// The file is something else, or damaged.
+    #[error("{} is not a database of ours or is damaged: {reason}; move it away or restore a copy", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        reason: String,
+    },
+    /// A newer Watershed has written it.
+    #[error(
+        "the database has schema {found}, newer than {known}, the newest that this version knows; start the version that wrote it, or a later one"
+    )]
+    NewerSchema {
+        /// The migration it has.
+        found: i64,
+        /// The last one that we have.
+        known: i64,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("cannot bring the database's schema up to date: {0}")]
+    Migrate(sqlx::migrate::MigrateError),
+    /// A row is not what we wrote.
+    #[error("table documents, row kind={kind} key={key}: {source}")]
+    Row {
+        /// The row's kind.
+        kind: String,
+        /// The row's key.
+        key: String,
+        /// What is wrong with it.
+        source: Box<RowError>,
+    },
+    /// Each row is good, but not with another.
+    #[error("the stored model contradicts itself: {0}")]
+    Inconsistent(#[from] Box<Conflict>),
+    /// Another writer has made the revision that we were about to make.
+    #[error("another writer has changed the model at the same time")]
+    Raced,
+    /// A document could not be written as text.
+    #[error("a document could not be written: {0}")]
+    Encode(#[from] serde_json::Error),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Sql(#[from] sqlx::Error),
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Error)]
+pub enum RowError {
+    /// A column is not of its type.
+    #[error("{0}")]
+    Column(#[from] sqlx::Error),
+    /// There is no such kind.
+    #[error("there is no such kind")]
+    Kind,
+    /// A time is not one.
+    #[error("a time cannot be read: {0}")]
+    Time(#[from] jiff::Error),
+    /// A revision is negative.
+    #[error("the revision is negative")]
+    Revision,
+    /// The body cannot be read.
+    #[error(transparent)]
+    Body(#[from] RestoreError),
+}
