@@ -10,8 +10,9 @@ use crate::ranges::Ranges;
 use crate::service::Service;
 use watershed_proto::filter::v1::FilterConfig;
 
-/// A configuration without a fault, ready to assign.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A configuration without a fault, ready to assign. The default is the empty one, which matches
+/// no request.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Plan {
     pub(crate) version: Box<str>,
     pub(crate) attributes: Box<[Attribute]>,

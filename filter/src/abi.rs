@@ -1,0 +1,173 @@
+//! The proxy-wasm ABI 0.2.1, as far as the filter calls it: the only unsafe code in the workspace.
+//!
+//! Why not `proxy_wasm::hostcalls`: its functions panic on every status that they don't expect, and
+//! decode the answer into an enum for which another number is undefined behaviour. A panic here
+//! takes the VM down. These wrappers hand every status back as a number.
+//!
+//! Safety, for all of them: pointer and length of each argument come from one live slice, which the
+//! host reads before it returns. A buffer that the host returns was allocated through
+//! `proxy_on_memory_allocate` (exported by `proxy_wasm`, a boxed slice of exactly that length), so
+//! it is ours to free as a `Vec` of that length and capacity.
+#![allow(unsafe_code)]
+
+use crate::host::HostError;
+use std::ptr::null_mut;
+
+const REQUEST_HEADERS: u32 = 0;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const COUNTER: u32 = 0;
+/// Status code for something that is not there.
+const NOT_FOUND: u32 = 1;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, text: *const u8, length: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_get_buffer_bytes(
+        kind: u32,
+        start: usize,
+        most: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *const u8,
+        value_length: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, length: usize) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_length: usize,
+        value: *const u8,
+        value_length: usize,
+    ) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_length: usize,
+        arguments: *const u8,
+        arguments_length: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+}
+
+fn ok(call: &'static str, status: u32) -> Result<(), HostError> {
+    match status {
+        0 => Ok(()),
+        status => Err(HostError { call, status }),
+    }
+}
+
+/// A buffer that the host has allocated in our memory, as a `Vec`.
+fn owned(data: *mut u8, length: usize) -> Vec<u8> {
+    if data.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: see the top of this file.
+    unsafe { Vec::from_raw_parts(data, length, length) }
+}
+
+pub(crate) fn log(level: u32, line: &str) {
+    // SAFETY: see the top of this file.
+    let _ = unsafe { proxy_log(level, line.as_ptr(), line.len()) };
+}
+
+pub(crate) fn now_nanoseconds() -> Result<u64, HostError> {
+    let mut time = 0;
+    // SAFETY: `time` lives until the call is over.
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    ok("get_current_time_nanoseconds", status).map(|()| time)
+}
+
+pub(crate) fn plugin_configuration() -> Result<Vec<u8>, HostError> {
+    let (mut data, mut length) = (null_mut(), 0);
+    // SAFETY: both out-pointers live until the call is over.
+    let status = unsafe {
+        proxy_get_buffer_bytes(
+            PLUGIN_CONFIGURATION,
+            0,
+            usize::MAX,
+            &raw mut data,
+            &raw mut length,
+        )
+    };
+    let bytes = owned(data, length);
+    match status {
+        NOT_FOUND => Ok(Vec::new()),
+        status => ok("get_buffer_bytes", status).map(|()| bytes),
+    }
+}
+
+pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
+    let (mut data, mut length) = (null_mut(), 0);
+    // SAFETY: both out-pointers live until the call is over.
+    let status =
+        unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &raw mut data, &raw mut length) };
+    let bytes = owned(data, length);
+    ok("get_header_map_pairs", status).map(|()| bytes)
+}
+
+pub(crate) fn set_request_header(name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: see the top of this file.
+    let status = unsafe {
+        proxy_replace_header_map_value(
+            REQUEST_HEADERS,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
+    ok("replace_header_map_value", status)
+}
+
+pub(crate) fn remove_request_header(name: &str) -> Result<(), HostError> {
+    // SAFETY: see the top of this file.
+    let status =
+        unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    ok("remove_header_map_value", status)
+}
+
+pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: see the top of this file.
+    let status =
+        unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    ok("set_property", status)
+}
+
+/// Calls one of the host's own functions with no arguments; its answer is not looked at.
+pub(crate) fn call_foreign_function(name: &'static str) -> Result<(), HostError> {
+    let (mut data, mut length) = (null_mut(), 0);
+    // SAFETY: see the top of this file; both out-pointers live until the call is over.
+    let status = unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            null_mut(),
+            0,
+            &raw mut data,
+            &raw mut length,
+        )
+    };
+    drop(owned(data, length));
+    ok(name, status)
+}
+
+pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
+    let mut id = 0;
+    // SAFETY: see the top of this file; `id` lives until the call is over.
+    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    ok("define_metric", status).map(|()| id)
+}
+
+pub(crate) fn increment(counter: u32) -> Result<(), HostError> {
+    // SAFETY: no pointers.
+    let status = unsafe { proxy_increment_metric(counter, 1) };
+    ok("increment_metric", status)
+}

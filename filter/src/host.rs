@@ -1,0 +1,91 @@
+//! What the filter needs from its host, and nothing more. What does not live here: the calls
+//! themselves (see `envoy`) and their meaning for a request (see [`request`](crate::request)).
+//!
+//! Every call speaks bytes and every call may fail; none may panic.
+
+use crate::header_map::HeaderMap;
+use thiserror::Error;
+
+/// A host call that was not answered with OK.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Error)]
+#[error("host call {call} answered with status {status}")]
+pub struct HostError {
+    /// The call.
+    pub call: &'static str,
+    /// The proxy-wasm status code.
+    pub status: u32,
+}
+
+/// A counter that the host keeps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CounterId(pub u32);
+
+/// How loud a log line is; the numbers are those of proxy-wasm.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Level {
+    /// For those who look for something.
+    Debug = 1,
+    /// For somebody to act on.
+    Error = 4,
+}
+
+/// Envoy, as far as the filter knows it.
+pub trait Host {
+    /// The bytes of the plugin's configuration. Valid while it is being configured.
+    ///
+    /// # Errors
+    /// [`HostError`], as everywhere in this trait.
+    fn configuration(&self) -> Result<Vec<u8>, HostError>;
+
+    /// All request headers in one call: one copy is cheaper than a call for each header, and only
+    /// this call shows every value of a repeated header.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn request_headers(&self) -> Result<HeaderMap, HostError>;
+
+    /// Sets a request header, in place of any value that it has.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn set_request_header(&self, name: &str, value: &[u8]) -> Result<(), HostError>;
+
+    /// Removes every value of a request header.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn remove_request_header(&self, name: &str) -> Result<(), HostError>;
+
+    /// Leaves `value` in the request's filter state, under `wasm.{name}`.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), HostError>;
+
+    /// Makes Envoy look for the route again.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn clear_route_cache(&self) -> Result<(), HostError>;
+
+    /// Milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn now_ms(&self) -> Result<i64, HostError>;
+
+    /// Writes one line to the host's log. There is nowhere to report a failure to.
+    fn log(&self, level: Level, line: &str);
+
+    /// The counter of this name, the same one each time it is asked for.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn counter(&self, name: &str) -> Result<CounterId, HostError>;
+
+    /// Adds one to a counter.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn increment(&self, counter: CounterId) -> Result<(), HostError>;
+}
