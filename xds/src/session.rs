@@ -1,0 +1,362 @@
+//! What to push to one proxy, for both protocols: it holds the newest snapshot and a state per type, and turns
+//! their difference into pushes, one type at a time, in order. Nonces are counted here; reading and writing
+//! them is the protocols' work.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use envoy_types::pb::envoy::config::core::v3::Node;
+
+use crate::{
+    NodeIdentity, PerType, Resource, ResourceType, Snapshot, TypeStatus, Version,
+    ledger::{Entry, Holding},
+    order::{Gate, Turn},
+    snapshot::ResourceSet,
+    subscription::Change,
+    type_state::{Told, TypeState},
+};
+
+/// The two ways of saying what changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// State of the world: clusters and listeners as full sets, absence is unsaid for the other types.
+    Sotw,
+    /// Incremental: changes only, absence is said by name.
+    Delta,
+}
+
+/// A response, before encoding.
+#[derive(Debug)]
+pub(crate) struct Push {
+    pub ty: ResourceType,
+    pub nonce: u64,
+    /// Where the proxy will be when it accepts.
+    pub version: Version,
+    pub resources: Vec<Arc<Resource>>,
+    pub removed: Vec<Arc<str>>,
+}
+
+/// A push before it is recorded.
+struct Plan {
+    version: Version,
+    resources: Vec<Arc<Resource>>,
+    told: Vec<Told>,
+}
+
+/// What there is to do about one name.
+enum Verdict {
+    /// Nothing: the proxy was told.
+    Settled,
+    /// Send this, or say that there is nothing.
+    Say(Option<Arc<Resource>>),
+    /// Something is to be said, but not now.
+    Held,
+}
+
+/// The verdicts on the names of one type that differ from the snapshot.
+type Verdicts = BTreeMap<Arc<str>, (Entry, Verdict)>;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    protocol: Protocol,
+    node: Option<NodeIdentity>,
+    snapshot: Option<Snapshot>,
+    states: PerType<TypeState>,
+    nonces: u64,
+}
+
+impl Session {
+    pub(crate) fn new(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            node: None,
+            snapshot: None,
+            states: PerType::default(),
+            nonces: 0,
+        }
+    }
+
+    /// "Basic Protocol Overview": only the first request is sure to carry the node, and it never changes.
+    pub(crate) fn learn_node(&mut self, node: Option<&Node>) {
+        if self.node.is_none() {
+            self.node = node.map(NodeIdentity::from);
+        }
+    }
+
+    pub(crate) const fn node(&self) -> Option<&NodeIdentity> {
+        self.node.as_ref()
+    }
+
+    pub(crate) const fn state(&self, ty: ResourceType) -> &TypeState {
+        self.states.get(ty)
+    }
+
+    pub(crate) const fn state_mut(&mut self, ty: ResourceType) -> &mut TypeState {
+        self.states.get_mut(ty)
+    }
+
+    pub(crate) fn resubscribe(&mut self, ty: ResourceType, change: &Change) {
+        let answers_each = self.protocol == Protocol::Delta;
+        self.states
+            .get_mut(ty)
+            .resubscribe(ty, change, answers_each);
+    }
+
+    pub(crate) fn set_snapshot(&mut self, snapshot: &Snapshot) {
+        self.snapshot = Some(snapshot.clone());
+    }
+
+    pub(crate) fn status(&self, ty: ResourceType) -> TypeStatus {
+        let target = self.snapshot.as_ref().map(|snapshot| snapshot.get(ty));
+        self.states.get(ty).status(target, self.says_absence(ty))
+    }
+
+    /// Everything that can be sent now. Calling it again says nothing new.
+    pub(crate) fn pushes(&mut self) -> Vec<Push> {
+        let Some(snapshot) = self.snapshot.clone() else {
+            return Vec::new();
+        };
+        for ty in ResourceType::ALL {
+            self.states.get_mut(ty).adopt(ty, snapshot.set(ty));
+        }
+        let turns = ResourceType::ALL.map(|ty| (ty, Turn::Any));
+        std::iter::once((ResourceType::Extension, Turn::Shrink))
+            .chain(turns)
+            .filter_map(|(ty, turn)| {
+                let plan = self.plan(&snapshot, ty, turn)?;
+                Some(self.send(ty, plan))
+            })
+            .collect()
+    }
+
+    /// Whether the protocol can say of this type that a resource is gone ("Deleting Resources").
+    const fn says_absence(&self, ty: ResourceType) -> bool {
+        matches!(self.protocol, Protocol::Delta) || ty.is_full_state()
+    }
+
+    fn plan(&self, snapshot: &Snapshot, ty: ResourceType, turn: Turn) -> Option<Plan> {
+        let state = self.states.get(ty);
+        let nothing_open = state.ledger.is_settled() && !state.owed;
+        if nothing_open || state.in_flight().is_some() || state.subscription.is_empty() {
+            return None;
+        }
+        let gate = Gate::new(ty, turn, snapshot, &self.states);
+        let target = snapshot.get(ty);
+        let verdicts: Verdicts = state
+            .ledger
+            .open()
+            .map(|(name, entry)| {
+                let verdict = self.verdict(&gate, ty, target.get(name), name, entry);
+                (Arc::clone(name), (entry.clone(), verdict))
+            })
+            .collect();
+        if self.protocol == Protocol::Sotw && ty.is_full_state() {
+            full_plan(state, ty, target, &verdicts)
+        } else {
+            partial_plan(state, target, &verdicts)
+        }
+    }
+
+    fn verdict(
+        &self,
+        gate: &Gate<'_>,
+        ty: ResourceType,
+        wanted: Option<&Arc<Resource>>,
+        name: &str,
+        entry: &Entry,
+    ) -> Verdict {
+        let state = self.states.get(ty);
+        let refused = state.is_refused(name);
+        if let Some(wanted) = wanted {
+            return if entry.is_told(wanted) {
+                Verdict::Settled
+            } else if !refused && gate.may_send(entry, wanted) {
+                Verdict::Say(Some(Arc::clone(wanted)))
+            } else {
+                self.verdict_on_held(entry)
+            };
+        }
+        let due = match entry.told {
+            Holding::Gone => entry.doubted,
+            // "Knowing When a Requested Resource Does Not Exist".
+            Holding::Unsaid => {
+                self.protocol == Protocol::Delta && state.subscription.names().contains(name)
+            }
+            _ => true,
+        };
+        if !due || !self.says_absence(ty) {
+            Verdict::Settled
+        } else if !refused && gate.may_remove(name) {
+            Verdict::Say(None)
+        } else {
+            Verdict::Held
+        }
+    }
+
+    /// The newest content has to wait; a proxy that asked again is sent what it had.
+    fn verdict_on_held(&self, entry: &Entry) -> Verdict {
+        match (&entry.told, entry.holds.ours()) {
+            (Holding::Unsaid, Some(held)) if !entry.doubted => Verdict::Say(Some(Arc::clone(held))),
+            _ => Verdict::Held,
+        }
+    }
+
+    fn send(&mut self, ty: ResourceType, plan: Plan) -> Push {
+        self.nonces = self.nonces.saturating_add(1);
+        if ty == ResourceType::Cluster {
+            // "Resource warming": an updated cluster is complete only when its endpoints are supplied again.
+            let clusters = plan.told.iter().filter_map(|told| told.resource.as_ref());
+            for endpoints in clusters.filter_map(|cluster| cluster.endpoints()) {
+                self.states
+                    .get_mut(ResourceType::Endpoint)
+                    .tell_again(endpoints);
+            }
+        }
+        let gone = plan.told.iter().filter(|told| told.resource.is_none());
+        let removed = gone.map(|told| Arc::clone(&told.name)).collect();
+        let Plan {
+            version,
+            resources,
+            told,
+        } = plan;
+        self.states.get_mut(ty).sent(self.nonces, version, told);
+        Push {
+            ty,
+            nonce: self.nonces,
+            version,
+            resources,
+            removed,
+        }
+    }
+}
+
+/// A response with changes only.
+fn partial_plan(state: &TypeState, target: &ResourceSet, verdicts: &Verdicts) -> Option<Plan> {
+    let mut told = Vec::new();
+    let mut held = false;
+    for (name, (_, verdict)) in verdicts {
+        match verdict {
+            Verdict::Say(resource) => told.push(Told {
+                name: Arc::clone(name),
+                resource: resource.clone(),
+                wanted: target.version_of(name),
+            }),
+            Verdict::Held => held = true,
+            Verdict::Settled => {}
+        }
+    }
+    // An empty response says "that is all"; it waits while something is held back, unless it is there to
+    // learn what else the proxy has.
+    if told.is_empty() && (!state.owed || (held && !state.resuming)) {
+        return None;
+    }
+    let resources = told
+        .iter()
+        .filter_map(|told| told.resource.clone())
+        .collect();
+    let version = version_after(state, target, &told);
+    Some(Plan {
+        version,
+        resources,
+        told,
+    })
+}
+
+/// A response with every subscribed resource ("Grouping Resources into Responses"). What is held back stays at
+/// what the proxy has.
+fn full_plan(
+    state: &TypeState,
+    ty: ResourceType,
+    target: &ResourceSet,
+    verdicts: &Verdicts,
+) -> Option<Plan> {
+    let due = verdicts
+        .values()
+        .any(|(_, verdict)| matches!(verdict, Verdict::Say(_)));
+    if !due && !state.owed {
+        return None;
+    }
+    let mut carried: BTreeMap<&Arc<str>, Arc<Resource>> = target
+        .iter()
+        .filter(|resource| state.subscription.contains(resource.name()))
+        .map(|resource| (resource.name(), Arc::clone(resource)))
+        .collect();
+    let mut told = Vec::new();
+    let mut held_back = 0_usize;
+    for (name, (entry, verdict)) in verdicts {
+        let resource = match verdict {
+            Verdict::Settled => target.get(name).cloned(),
+            Verdict::Say(resource) => resource.clone(),
+            Verdict::Held if state.holds_unnamed && target.get(name).is_some() => {
+                // Leaving it out might delete what the proxy has under this name.
+                if !state.is_refused(name) {
+                    return None;
+                }
+                target.get(name).cloned()
+            }
+            Verdict::Held => {
+                held_back = held_back.saturating_add(1);
+                entry
+                    .holds
+                    .ours()
+                    .or_else(|| entry.told.ours().filter(|_| target.get(name).is_none()))
+                    .cloned()
+            }
+        };
+        let said = entry.is_said(resource.as_deref());
+        match &resource {
+            Some(resource) => carried.insert(name, Arc::clone(resource)),
+            None => carried.remove(name),
+        };
+        if !said {
+            let name = Arc::clone(name);
+            told.push(Told {
+                wanted: target.version_of(&name),
+                name,
+                resource,
+            });
+        }
+    }
+    // A first empty list of listeners would let a starting proxy open for traffic without any.
+    if carried.is_empty()
+        && held_back > 0
+        && ty == ResourceType::Listener
+        && state.last_nonce().is_none()
+    {
+        return None;
+    }
+    let version = Version::of_named(carried.iter().map(|(name, it)| (&***name, it.version())));
+    let resources = carried.into_values().collect();
+    Some(Plan {
+        version,
+        resources,
+        told,
+    })
+}
+
+/// The version of all that the proxy will have been told.
+fn version_after(state: &TypeState, target: &ResourceSet, told: &[Told]) -> Version {
+    let mut view: BTreeMap<&str, Option<Version>> = BTreeMap::new();
+    for (name, entry) in state.ledger.open() {
+        view.insert(name, entry.expected().map(|resource| resource.version()));
+    }
+    for Told { name, resource, .. } in told {
+        view.insert(name, resource.as_ref().map(|resource| resource.version()));
+    }
+    if view
+        .iter()
+        .all(|(name, version)| target.version_of(name) == *version)
+    {
+        return state.target_version(target);
+    }
+    for resource in target
+        .iter()
+        .filter(|resource| state.subscription.contains(resource.name()))
+    {
+        view.entry(resource.name())
+            .or_insert_with(|| Some(resource.version()));
+    }
+    Version::of_named(
+        view.into_iter()
+            .filter_map(|(name, version)| Some((name, version?))),
+    )
+}

@@ -1,0 +1,323 @@
+//! The state of one resource type on one stream: subscription, ledger, the response in flight and what was
+//! refused. It records; what to send next is decided by the session.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    Refusal, Resource, ResourceType, Subscription, TypeStatus, Version,
+    ledger::{Entry, Holding, Ledger},
+    snapshot::ResourceSet,
+    subscription::Change,
+};
+
+/// One name of a response.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub name: Arc<str>,
+    /// The resource sent; `None` says that there is none.
+    pub resource: Option<Arc<Resource>>,
+    /// The version that the snapshot had; the resource sent may be older, when the newer one has to wait.
+    pub wanted: Option<Version>,
+}
+
+/// A response that waits for its acknowledgement. There is at most one per type: newer states replace each
+/// other in the snapshot, not in a queue.
+#[derive(Debug)]
+struct InFlight {
+    nonce: u64,
+    version: Version,
+    told: Vec<Told>,
+}
+
+/// What a reconnecting proxy says it has.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// State of the world: the version of the last response it accepted.
+    Version(String),
+    /// Incremental: `initial_resource_versions`.
+    Resources(HashMap<String, String>),
+}
+
+/// The names of a refused response, each with the version that was wanted. Any of them may be the bad one, so
+/// all wait until one of them changes.
+type Refused = Vec<(Arc<str>, Option<Version>)>;
+
+#[derive(Debug, Default)]
+pub(crate) struct TypeState {
+    pub subscription: Subscription,
+    pub ledger: Ledger,
+    /// A response is due even if there is no resource to put in it.
+    pub owed: bool,
+    /// State of the world: the proxy has resources from before this stream that are not known by name, and a
+    /// full response that leaves one out would delete it.
+    pub holds_unnamed: bool,
+    /// Incremental: removals wait for the answer to the first response, which comes after the proxy has said
+    /// what else it has.
+    pub resuming: bool,
+    claim: Option<Claim>,
+    in_flight: Option<InFlight>,
+    last_nonce: Option<u64>,
+    refused: Vec<Refused>,
+    refusal: Option<Refusal>,
+    sent_version: Option<Version>,
+    acked_version: Option<Version>,
+    acks: u64,
+    nacks: u64,
+}
+
+impl TypeState {
+    pub(crate) const fn in_flight(&self) -> Option<u64> {
+        match &self.in_flight {
+            Some(flight) => Some(flight.nonce),
+            None => None,
+        }
+    }
+
+    /// The nonce of the last response, answered or not.
+    pub(crate) const fn last_nonce(&self) -> Option<u64> {
+        self.last_nonce
+    }
+
+    pub(crate) fn is_refused(&self, name: &str) -> bool {
+        self.refused
+            .iter()
+            .flatten()
+            .any(|(refused, _)| &**refused == name)
+    }
+
+    /// Keeps what a reconnecting proxy says it has until there is a snapshot to compare it with.
+    pub(crate) fn claim(&mut self, claim: Claim) {
+        self.claim = Some(claim);
+    }
+
+    /// Brings the state in line with the newest set.
+    pub(crate) fn adopt(&mut self, ty: ResourceType, target: &Arc<ResourceSet>) {
+        self.ledger.rebase(target, &self.subscription);
+        self.refused.retain(|names| {
+            names
+                .iter()
+                .all(|(name, wanted)| target.version_of(name) == *wanted)
+        });
+        match self.claim.take() {
+            Some(Claim::Version(version)) => self.adopt_version(ty, &version, target),
+            Some(Claim::Resources(versions)) => self.adopt_resources(ty, &versions, target),
+            None => {}
+        }
+    }
+
+    /// "ACK/NACK and resource type instance version": resources that the proxy has already seen need not be
+    /// sent again, if its subscription is the same. It is: the version is the hash of every subscribed name.
+    fn adopt_version(&mut self, ty: ResourceType, version: &str, target: &ResourceSet) {
+        let reachable = self.target_version(target);
+        if reachable.to_string() == version {
+            self.ledger.settle();
+            self.owed = false;
+            self.sent_version = Some(reachable);
+            self.acked_version = Some(reachable);
+        } else {
+            self.holds_unnamed = ty.is_full_state();
+        }
+    }
+
+    /// "Incremental xDS": a reconnecting proxy names what it has, to avoid having it sent again.
+    fn adopt_resources(
+        &mut self,
+        ty: ResourceType,
+        versions: &HashMap<String, String>,
+        target: &ResourceSet,
+    ) {
+        let subscription = &self.subscription;
+        let claimed = versions
+            .iter()
+            .filter(|(name, _)| subscription.contains(name));
+        let mut stale = false;
+        for (name, version) in claimed {
+            self.owed = false;
+            let known = target
+                .get(name)
+                .filter(|it| it.version().to_string() == *version);
+            stale |= target.get(name).is_none();
+            let name = known.map_or_else(|| Arc::from(name.as_str()), |it| Arc::clone(it.name()));
+            match known {
+                Some(_) => self.ledger.drop_row(&name),
+                None => self.ledger.set(&name, Entry::foreign()),
+            }
+        }
+        if stale && ty == ResourceType::Cluster {
+            self.resuming = true;
+            self.owed = true;
+        }
+        if self.ledger.is_settled() && !self.subscription.is_empty() {
+            let version = self.target_version(target);
+            self.sent_version = Some(version);
+            self.acked_version = Some(version);
+        }
+    }
+
+    /// Follows a change of the subscription. `answers_each` says whether the protocol answers for each name
+    /// (incremental) or with the whole state.
+    pub(crate) fn resubscribe(&mut self, ty: ResourceType, change: &Change, answers_each: bool) {
+        for name in &change.removed {
+            self.release(name);
+            if !self.subscription.contains(name) {
+                self.ledger.drop_row(name);
+            } else if answers_each {
+                // "Unsubscribing from Resources": the wildcard may still cover it, and the proxy has to be
+                // told whether it does.
+                self.ledger.get_mut(name).told = Holding::Foreign;
+            }
+        }
+        if change.narrowed {
+            self.ledger.drop_unsubscribed(&self.subscription);
+            if let Some(flight) = &mut self.in_flight {
+                flight
+                    .told
+                    .retain(|told| self.subscription.contains(&told.name));
+            }
+        }
+        if change.widened {
+            self.ledger.forget_beyond(&self.subscription);
+        }
+        for name in &change.added {
+            self.release(name);
+            self.ledger.set(name, Entry::default());
+        }
+        for name in &change.again {
+            self.release(name);
+            self.ask_again(ty, name);
+        }
+        let named = !(change.added.is_empty() && change.again.is_empty());
+        self.owed |= change.widened || (named && !answers_each);
+        self.owed &= answers_each || ty.is_full_state();
+        if self.subscription.is_empty() {
+            self.in_flight = None;
+            self.owed = false;
+        }
+    }
+
+    /// A response in flight or refused no longer speaks for this name.
+    fn release(&mut self, name: &str) {
+        if let Some(flight) = &mut self.in_flight {
+            flight.told.retain(|told| &*told.name != name);
+        }
+        self.refused
+            .retain(|names| names.iter().all(|(refused, _)| &**refused != name));
+    }
+
+    /// The proxy may have forgotten this resource. What it may still send traffic by is remembered: the
+    /// clusters that it names must stay.
+    fn ask_again(&mut self, ty: ResourceType, name: &Arc<str>) {
+        let entry = self.ledger.get_mut(name);
+        entry.told = Holding::Unsaid;
+        if !ResourceType::USERS.contains(&ty) {
+            entry.holds = Holding::Unsaid;
+        }
+    }
+
+    /// Makes a subscribed resource be sent once more; the proxy keeps what it holds meanwhile.
+    pub(crate) fn tell_again(&mut self, name: &Arc<str>) {
+        if self.subscription.contains(name) {
+            self.ledger.get_mut(name).told = Holding::Unsaid;
+        }
+    }
+
+    /// Records a response.
+    pub(crate) fn sent(&mut self, nonce: u64, version: Version, told: Vec<Told>) {
+        for Told { name, resource, .. } in &told {
+            let entry = self.ledger.get_mut(name);
+            entry.told = Holding::from_sent(resource.as_ref());
+            entry.doubted = false;
+        }
+        self.owed = false;
+        self.last_nonce = Some(nonce);
+        self.sent_version = Some(version);
+        self.in_flight = Some(InFlight {
+            nonce,
+            version,
+            told,
+        });
+    }
+
+    /// Records the proxy's answer to the response in flight.
+    pub(crate) fn answered(&mut self, answer: Result<(), String>) {
+        let Some(flight) = self.in_flight.take() else {
+            return;
+        };
+        self.resuming = false;
+        match answer {
+            Ok(()) => self.accepted(flight),
+            Err(message) => self.refused(flight, message),
+        }
+    }
+
+    fn accepted(&mut self, flight: InFlight) {
+        self.acks = self.acks.saturating_add(1);
+        self.acked_version = Some(flight.version);
+        self.holds_unnamed = false;
+        for Told { name, resource, .. } in flight.told {
+            self.ledger.get_mut(&name).holds = Holding::from_sent(resource.as_ref());
+        }
+        self.ledger.compact(&self.subscription);
+        if self.refused.is_empty() {
+            self.refusal = None;
+        }
+    }
+
+    fn refused(&mut self, flight: InFlight, message: String) {
+        self.nacks = self.nacks.saturating_add(1);
+        self.refusal = Some(Refusal {
+            version: flight.version,
+            message,
+        });
+        for Told { name, .. } in &flight.told {
+            self.ledger.get_mut(name).doubted = true;
+        }
+        if !flight.told.is_empty() {
+            let names = flight.told.into_iter().map(|told| (told.name, told.wanted));
+            self.refused.push(names.collect());
+        }
+    }
+
+    /// The version of everything subscribed to in a set.
+    pub(crate) fn target_version(&self, target: &ResourceSet) -> Version {
+        let names = self.subscription.names();
+        let covers = self.subscription.is_wildcard()
+            || (names.len() >= target.len() && target.iter().all(|it| names.contains(it.name())));
+        if covers {
+            return target.version();
+        }
+        let subscribed = names.iter().filter_map(|name| target.get(name));
+        Version::of_named(subscribed.map(|it| (&**it.name(), it.version())))
+    }
+
+    /// Whether the proxy confirmed all it subscribed to. `says_absence` is whether the protocol can tell it
+    /// that a resource is gone.
+    fn is_in_sync(&self, target: &ResourceSet, says_absence: bool) -> bool {
+        let confirmed = |name: &str, entry: &Entry| match target.get(name) {
+            Some(resource) => entry.is_settled_at(resource),
+            None => !says_absence || !(entry.told.is_present() || entry.holds.is_present()),
+        };
+        self.subscription.is_started()
+            && self.in_flight.is_none()
+            && !self.owed
+            && self
+                .ledger
+                .open()
+                .all(|(name, entry)| confirmed(name, entry))
+    }
+
+    pub(crate) fn status(&self, target: Option<&ResourceSet>, says_absence: bool) -> TypeStatus {
+        let target = target.filter(|_| self.subscription.is_started());
+        TypeStatus {
+            subscription: self.subscription.clone(),
+            target_version: target.map(|target| self.target_version(target)),
+            sent_version: self.sent_version,
+            acked_version: self.acked_version,
+            in_flight: self.in_flight(),
+            refusal: self.refusal.clone(),
+            acks: self.acks,
+            nacks: self.nacks,
+            in_sync: target.is_some_and(|target| self.is_in_sync(target, says_absence)),
+        }
+    }
+}
