@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, vm_reloads};
 use crate::process::Process;
 use crate::{binaries, eventually};
 
@@ -150,22 +150,34 @@ impl Envoy {
 
     /// Fails where the filter's VM ever trapped or had to be loaded again.
     pub async fn assert_filter_unharmed(&mut self) {
-        assert!(self.process.ended().is_none(), "Envoy ended");
-        let stats = self.admin.stats().await;
-        let created = stats
-            .get("wasm.envoy.wasm.runtime.v8.created")
-            .copied()
-            .unwrap_or(0);
-        assert!(created > 0, "no filter was ever loaded: {stats:?}");
-        assert_eq!(
-            crate::admin::vm_reloads(&stats),
-            [],
-            "the VM was loaded again"
-        );
-        let log = self.process.log();
-        let trapped = log.contains("in-VM backtrace") || log.contains("panicked at");
-        assert!(!trapped, "the filter trapped\n{}", self.process.log_end());
+        let harm = self.filter_harm().await;
+        assert_eq!(harm, None, "{}", self.process.log_end());
     }
+
+    /// How the filter's VM was harmed, if it was: Envoy counts every time it loads a VM again, and logs
+    /// every trap.
+    pub async fn filter_harm(&mut self) -> Option<String> {
+        if let Some(status) = self.process.ended() {
+            return Some(format!("Envoy ended with {status}"));
+        }
+        let stats = self.admin.stats().await;
+        assert!(
+            stats
+                .get("wasm.envoy.wasm.runtime.v8.created")
+                .is_some_and(|created| *created > 0),
+            "no filter was ever loaded: {stats:?}"
+        );
+        let reloads = vm_reloads(&stats);
+        let log = self.process.log();
+        let traps = log.lines().filter(|line| is_trap(line)).count();
+        let unharmed = reloads.is_empty() && traps == 0;
+        (!unharmed).then(|| format!("{traps} traps; {reloads:?}"))
+    }
+}
+
+/// Envoy's words for a trap, or the filter's own last ones before it.
+fn is_trap(line: &str) -> bool {
+    line.contains("in-VM backtrace") || line.contains("panicked at")
 }
 
 /// Runs `envoy --mode validate`; gives Envoy's output where it refuses the bootstrap.

@@ -16,6 +16,7 @@ mod demo;
 mod durability;
 mod hostile_requests;
 mod live_weights;
+mod noticing_traps;
 mod outage;
 mod readme;
 mod rollback;
