@@ -2,10 +2,11 @@
 
 use super::fault::Faults;
 use std::fmt;
+use watershed_engine::compile::limits;
 use watershed_proto::{CLUSTER_HEADER, EXPERIMENT_HEADER, VARIANT_HEADER};
 
 /// The most bytes of a header's, cookie's or query parameter's name.
-const MAX_NAME: usize = 128;
+const MAX_NAME: usize = limits::NAME_BYTES;
 
 /// Where a value is read from a request.
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd)]

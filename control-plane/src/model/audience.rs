@@ -5,15 +5,7 @@ use super::attribute::{Attribute, Fields};
 use super::check;
 use super::fault::Faults;
 use serde::{Deserialize, Serialize};
-
-/// How deep rules may nest; the filter's own bound.
-pub const MAX_DEPTH: usize = 16;
-/// The most rules in one `all` or `any`.
-pub const MAX_RULES: usize = 1_000;
-/// The most values of a `one_of`.
-pub const MAX_VALUES: usize = 100_000;
-/// The most bytes of a value that is compared with.
-pub const MAX_VALUE: usize = 1_024;
+use watershed_engine::compile::limits;
 
 /// A rule as it is written: exactly one of `all`, `any` and `not`, or one source with one test.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -95,8 +87,12 @@ impl RuleSpec {
     }
 
     fn rule(&self, at: &str, depth: usize, faults: &mut Faults) -> Option<Rule> {
-        if depth > MAX_DEPTH {
-            faults.add(at, "nests too deep", format!("at most {MAX_DEPTH} levels"));
+        if depth > limits::RULE_DEPTH {
+            faults.add(
+                at,
+                "nests too deep",
+                format!("at most {} levels", limits::RULE_DEPTH),
+            );
             return None;
         }
         let leaf = !self.sources().given().is_empty() || !self.tests().is_empty();
@@ -196,7 +192,7 @@ fn counted(given: &[&str], what: &str) -> String {
 }
 
 fn list(specs: &[RuleSpec], at: &str, depth: usize, faults: &mut Faults) -> Option<Vec<Rule>> {
-    check::length(specs.len(), &(1..=MAX_RULES), at, faults)?;
+    check::length(specs.len(), &(1..=limits::RULES), at, faults)?;
     let rules: Vec<Option<Rule>> = specs
         .iter()
         .enumerate()
@@ -206,7 +202,7 @@ fn list(specs: &[RuleSpec], at: &str, depth: usize, faults: &mut Faults) -> Opti
 }
 
 fn one_of(values: &[String], at: &str, faults: &mut Faults) -> Option<Test> {
-    check::length(values.len(), &(1..=MAX_VALUES), at, faults)?;
+    check::length(values.len(), &(1..=limits::VALUES), at, faults)?;
     check::unique(values, at, faults)?;
     let values: Vec<Option<String>> = values
         .iter()
@@ -217,11 +213,11 @@ fn one_of(values: &[String], at: &str, faults: &mut Faults) -> Option<Test> {
 }
 
 fn bounded(value: &str, at: &str, faults: &mut Faults) -> Option<String> {
-    if value.is_empty() || value.len() > MAX_VALUE {
+    if value.is_empty() || value.len() > limits::VALUE_BYTES {
         faults.add(
             at,
             format!("has {} bytes", value.len()),
-            format!("1 to {MAX_VALUE} bytes"),
+            format!("1 to {} bytes", limits::VALUE_BYTES),
         );
         return None;
     }

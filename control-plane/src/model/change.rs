@@ -8,11 +8,11 @@ use super::fault::Faults;
 use super::integrity::{self, Conflict};
 use super::key::Key;
 use super::layer::LayerSpec;
-use super::lifecycle::{self, Action, State, WrongStep};
-use super::placement::{Placement, PlacementError};
+use super::lifecycle::{Action, State, WrongStep};
+use super::placement::PlacementError;
 use super::service::ServiceSpec;
 use super::weights::WeightsSpec;
-use super::{Experiment, ExperimentDesign, Kind, LayerDesign, Meta, Model};
+use super::{Kind, LayerDesign, Meta, Model, experiment_change};
 use jiff::Timestamp;
 use std::sync::Arc;
 use thiserror::Error;
@@ -174,8 +174,8 @@ pub fn apply(
             delete(model, *kind, key)?;
             None
         }
-        Change::Weights(key, weights) => Some(reweigh(model, key, weights)?),
-        Change::Act(key, action) => Some(act(model, key, *action)?),
+        Change::Weights(key, weights) => Some(experiment_change::reweigh(model, key, weights)?),
+        Change::Act(key, action) => Some(experiment_change::act(model, key, *action)?),
     };
     if after == before {
         return Ok(Applied {
@@ -304,13 +304,13 @@ fn put(model: &Model, key: &Key, spec: &Spec, before: Option<&Entry>) -> Result<
             let design = spec.validate(&mut faults);
             integrity::experiment_refers(model, spec, &mut faults);
             let design = faults.or(design).map_err(invalid)?;
-            Entry::Experiment(Arc::new(put_experiment(model, key, design)?))
+            Entry::Experiment(Arc::new(experiment_change::put(model, key, design)?))
         }
     })
 }
 
 /// The meta of what was never in a model; replaced before it is.
-const UNBORN: Meta = Meta {
+pub(super) const UNBORN: Meta = Meta {
     revision: 0,
     created_at: Timestamp::UNIX_EPOCH,
     updated_at: Timestamp::UNIX_EPOCH,
@@ -343,72 +343,6 @@ fn salt_may_change(model: &Model, key: &Key, design: &LayerDesign) -> Result<(),
     }
 }
 
-fn put_experiment(
-    model: &Model,
-    key: &Key,
-    design: ExperimentDesign,
-) -> Result<Experiment, ModelError> {
-    let Some(current) = model.experiments.get(key) else {
-        let placement = place(model, key, &design, None)?;
-        return Ok(Experiment {
-            key: key.clone(),
-            meta: UNBORN,
-            design,
-            state: State::Draft,
-            placement,
-        });
-    };
-    if current.state != State::Draft {
-        frozen(current, &design)?;
-    }
-    let previous = (current.design.layer == design.layer).then_some(&current.placement);
-    let placement = place(model, key, &design, previous)?;
-    Ok(Experiment {
-        design,
-        placement,
-        ..Experiment::clone(current)
-    })
-}
-
-/// What decides a unit's place may only change while no unit has one.
-fn frozen(current: &Experiment, design: &ExperimentDesign) -> Result<(), ModelError> {
-    let old = &current.design;
-    let changed = [
-        ("/layer", old.layer != design.layer),
-        ("/services", old.services != design.services),
-        ("/unit", old.unit != design.unit),
-        ("/salt", old.salt != design.salt),
-    ];
-    let mut faults = Faults::default();
-    for (pointer, _) in changed.iter().filter(|(_, changed)| *changed) {
-        let message = format!("cannot change while the experiment is {}", current.state);
-        faults.add(
-            *pointer,
-            message,
-            "the value as it is; only a draft may change it",
-        );
-    }
-    faults.or(Some(())).map_err(|faults| ModelError::Frozen {
-        kind: Kind::Experiment,
-        key: current.key.clone(),
-        faults,
-    })
-}
-
-fn place(
-    model: &Model,
-    key: &Key,
-    design: &ExperimentDesign,
-    previous: Option<&Placement>,
-) -> Result<Placement, PlacementError> {
-    let neighbours = model
-        .experiments
-        .values()
-        .filter(|other| other.key != *key && other.design.layer == design.layer)
-        .map(|other| (&other.key, other.allocation()));
-    Placement::compute(design, previous, neighbours)
-}
-
 fn delete(model: &Model, kind: Kind, key: &Key) -> Result<(), ModelError> {
     if model.entry(kind, key).is_none() {
         return Err(ModelError::Unknown {
@@ -425,40 +359,4 @@ fn delete(model: &Model, kind: Kind, key: &Key) -> Result<(), ModelError> {
         key: key.clone(),
         by,
     })
-}
-
-fn experiment<'a>(model: &'a Model, key: &Key) -> Result<&'a Experiment, ModelError> {
-    let found = model.experiments.get(key).map(AsRef::as_ref);
-    found.ok_or_else(|| ModelError::Unknown {
-        kind: Kind::Experiment,
-        key: key.clone(),
-    })
-}
-
-fn reweigh(model: &Model, key: &Key, weights: &WeightsSpec) -> Result<Entry, ModelError> {
-    let current = experiment(model, key)?;
-    let design = weights
-        .apply(&current.design)
-        .map_err(|faults| ModelError::Invalid {
-            kind: Kind::Experiment,
-            faults,
-        })?;
-    let placement = place(model, key, &design, Some(&current.placement))?;
-    Ok(Entry::Experiment(Arc::new(Experiment {
-        design,
-        placement,
-        ..current.clone()
-    })))
-}
-
-fn act(model: &Model, key: &Key, action: Action) -> Result<Entry, ModelError> {
-    let current = experiment(model, key)?;
-    let state = lifecycle::next(current.state, action).map_err(|source| ModelError::Step {
-        key: key.clone(),
-        source,
-    })?;
-    Ok(Entry::Experiment(Arc::new(Experiment {
-        state,
-        ..current.clone()
-    })))
 }

@@ -5,6 +5,7 @@ use super::fault::Faults;
 use super::key::{KEY_RULE, Key};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use watershed_engine::compile::limits;
 
 /// Reads a key at `pointer`.
 pub(super) fn key(name: &str, pointer: &str, faults: &mut Faults) -> Option<Key> {
@@ -115,7 +116,7 @@ pub(super) fn text(
 
 /// A salt: short, printable ASCII, so that it is the same bytes everywhere.
 pub(super) fn salt(value: &str, pointer: &str, faults: &mut Faults) -> Option<String> {
-    const MOST: usize = 128;
+    const MOST: usize = limits::TEXT_BYTES;
     let printable = value.bytes().all(|byte| byte.is_ascii_graphic());
     if value.is_empty() || value.len() > MOST || !printable {
         faults.add(

@@ -9,15 +9,10 @@ use super::fault::Faults;
 use super::key::Key;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use watershed_engine::compile::limits;
 
 /// The basis points of a whole: of a layer, or of an experiment.
 pub const WHOLE: u32 = 10_000;
-/// The most variants of an experiment.
-pub const MAX_VARIANTS: usize = 100;
-/// The most sources of a unit.
-pub const MAX_SOURCES: usize = 16;
-/// The most services of an experiment.
-pub const MAX_SERVICES: usize = 1_000;
 
 /// An experiment as it is written.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -117,7 +112,7 @@ impl ExperimentSpec {
         let layer = check::key(&self.layer, "/layer", faults);
         check::length(
             self.services.len(),
-            &(0..=MAX_SERVICES),
+            &(0..=limits::NAMED_SERVICES),
             "/services",
             faults,
         );
@@ -156,7 +151,7 @@ impl ExperimentSpec {
     fn variants(&self, faults: &mut Faults) -> Option<Vec<VariantDesign>> {
         check::length(
             self.variants.len(),
-            &(1..=MAX_VARIANTS),
+            &(1..=limits::VARIANTS),
             "/variants",
             faults,
         )?;
@@ -269,7 +264,7 @@ fn instant(text: Option<&String>, at: &str, faults: &mut Faults) -> Option<Optio
 impl UnitSpec {
     fn validate(&self, faults: &mut Faults) -> Option<Unit> {
         let kind = check::key(&self.kind, "/unit/type", faults);
-        let bounds = 1..=MAX_SOURCES;
+        let bounds = 1..=limits::UNIT_SOURCES;
         check::length(self.sources.len(), &bounds, "/unit/sources", faults);
         let sources: Vec<Option<Attribute>> = self
             .sources

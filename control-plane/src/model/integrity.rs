@@ -45,6 +45,21 @@ pub enum Conflict {
         /// The service that both route.
         service: Key,
     },
+    /// Experiments of one layer would hash different units of one request, and then the layer could
+    /// not keep them apart.
+    #[error(
+        "experiments `{first}` and `{second}` share layer `{layer}` and service `{service}` but read their unit from different sources; give one of them another layer"
+    )]
+    Units {
+        /// The experiment that comes first by key.
+        first: Key,
+        /// The other one.
+        second: Key,
+        /// Their layer.
+        layer: Key,
+        /// A service whose requests are in both.
+        service: Key,
+    },
     /// Two experiments own one bucket.
     #[error("experiments `{first}` and `{second}` both own bucket {bucket} of layer `{layer}`")]
     Buckets {
@@ -139,7 +154,8 @@ pub fn check(model: &Model) -> Result<(), Box<Conflict>> {
     references(model)?;
     buckets(model)?;
     requests(model)?;
-    routes(model)
+    routes(model)?;
+    units(model)
 }
 
 fn references(model: &Model) -> Result<(), Box<Conflict>> {
@@ -225,11 +241,7 @@ fn pairs<'a, A, B>(left: &'a [A], right: &'a [B]) -> impl Iterator<Item = (&'a A
 /// which makes them exclusive.
 fn routes(model: &Model) -> Result<(), Box<Conflict>> {
     let mut routed: BTreeMap<&Key, &Experiment> = BTreeMap::new();
-    let served = model
-        .experiments
-        .values()
-        .filter(|experiment| experiment.state.is_served() && experiment.design.routes());
-    for experiment in served {
+    for experiment in served(model).filter(|experiment| experiment.design.routes()) {
         for service in &experiment.design.services {
             let first = *routed.entry(service).or_insert(experiment);
             if first.design.layer != experiment.design.layer {
@@ -244,4 +256,42 @@ fn routes(model: &Model) -> Result<(), Box<Conflict>> {
         }
     }
     Ok(())
+}
+
+/// One request has one unit in a layer: the served experiments of a layer that share a service read
+/// it from the same sources.
+fn units(model: &Model) -> Result<(), Box<Conflict>> {
+    let mut layers: BTreeMap<&Key, Vec<&Experiment>> = BTreeMap::new();
+    for experiment in served(model) {
+        let layer = layers.entry(&experiment.design.layer).or_default();
+        layer.push(experiment);
+    }
+    for (layer, members) in layers {
+        let differ =
+            |a: &Experiment, b: &Experiment| a.design.unit.sources != b.design.unit.sources;
+        let mut neighbours = members.iter().zip(members.iter().skip(1));
+        if !neighbours.any(|(a, b)| differ(a, b)) {
+            continue;
+        }
+        for service in model.services.keys() {
+            let mut sharing = members.iter().filter(|e| e.design.covers(service));
+            let Some(first) = sharing.next() else {
+                continue;
+            };
+            if let Some(second) = sharing.find(|second| differ(first, second)) {
+                return Err(Box::new(Conflict::Units {
+                    first: first.key.clone(),
+                    second: second.key.clone(),
+                    layer: layer.clone(),
+                    service: service.clone(),
+                }));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn served(model: &Model) -> impl Iterator<Item = &Experiment> {
+    let experiments = model.experiments.values().map(AsRef::as_ref);
+    experiments.filter(|experiment: &&Experiment| experiment.state.is_served())
 }

@@ -12,6 +12,7 @@ mod check;
 pub mod cluster;
 pub mod document;
 pub mod experiment;
+mod experiment_change;
 pub mod experiment_spec;
 pub mod fault;
 pub mod integrity;

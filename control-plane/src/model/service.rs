@@ -8,9 +8,10 @@ use super::key::Key;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
+use watershed_engine::compile::limits;
 
 /// The most hosts, path prefixes, listeners or fleets of a service.
-pub const MAX_ENTRIES: usize = 100;
+pub const MAX_ENTRIES: usize = limits::PATTERNS;
 /// The fleet of a service that names none.
 pub const DEFAULT_FLEET: &str = "default";
 
@@ -188,10 +189,19 @@ fn patterns(
     Some(all)
 }
 
+/// An IPv6 address is written in brackets, as it is in a request.
 fn host_pattern(host: &str) -> Option<String> {
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    let address = || host.parse::<IpAddr>().is_ok();
-    (host == "*" || is_dns_name(name) || address()).then(|| host.to_ascii_lowercase())
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match (inner.unwrap_or(host).parse(), inner) {
+        (Ok(IpAddr::V6(address)), _) => Some(format!("[{address}]")),
+        (Ok(IpAddr::V4(address)), None) => Some(address.to_string()),
+        _ => {
+            let name = host.strip_prefix("*.").unwrap_or(host);
+            (host == "*" || is_dns_name(name)).then(|| host.to_ascii_lowercase())
+        }
+    }
 }
 
 fn path_prefix(path: &str) -> Option<String> {

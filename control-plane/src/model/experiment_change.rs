@@ -1,0 +1,117 @@
+//! How an experiment changes: what it says, its weights, and the steps of its life. What a change is
+//! and how it becomes part of a model is in `change`.
+
+use super::change::{ModelError, UNBORN};
+use super::document::Entry;
+use super::fault::Faults;
+use super::lifecycle::{self, Action, State};
+use super::placement::{Placement, PlacementError};
+use super::weights::WeightsSpec;
+use super::{Experiment, ExperimentDesign, Key, Kind, Model};
+use std::sync::Arc;
+
+pub(super) fn put(
+    model: &Model,
+    key: &Key,
+    design: ExperimentDesign,
+) -> Result<Experiment, ModelError> {
+    let Some(current) = model.experiments.get(key) else {
+        let placement = place(model, key, &design, None)?;
+        return Ok(Experiment {
+            key: key.clone(),
+            meta: UNBORN,
+            design,
+            state: State::Draft,
+            placement,
+        });
+    };
+    if current.state != State::Draft {
+        frozen(current, &design)?;
+    }
+    let previous = (current.design.layer == design.layer).then_some(&current.placement);
+    let placement = place(model, key, &design, previous)?;
+    Ok(Experiment {
+        design,
+        placement,
+        ..Experiment::clone(current)
+    })
+}
+
+/// What decides a unit's place may only change while no unit has one.
+fn frozen(current: &Experiment, design: &ExperimentDesign) -> Result<(), ModelError> {
+    let old = &current.design;
+    let changed = [
+        ("/layer", old.layer != design.layer),
+        ("/services", old.services != design.services),
+        ("/unit", old.unit != design.unit),
+        ("/salt", old.salt != design.salt),
+    ];
+    let mut faults = Faults::default();
+    for (pointer, _) in changed.iter().filter(|(_, changed)| *changed) {
+        let message = format!("cannot change while the experiment is {}", current.state);
+        faults.add(
+            *pointer,
+            message,
+            "the value as it is; only a draft may change it",
+        );
+    }
+    faults.or(Some(())).map_err(|faults| ModelError::Frozen {
+        kind: Kind::Experiment,
+        key: current.key.clone(),
+        faults,
+    })
+}
+
+fn place(
+    model: &Model,
+    key: &Key,
+    design: &ExperimentDesign,
+    previous: Option<&Placement>,
+) -> Result<Placement, PlacementError> {
+    let neighbours = model
+        .experiments
+        .values()
+        .filter(|other| other.key != *key && other.design.layer == design.layer)
+        .map(|other| (&other.key, other.allocation()));
+    Placement::compute(design, previous, neighbours)
+}
+
+pub(super) fn reweigh(
+    model: &Model,
+    key: &Key,
+    weights: &WeightsSpec,
+) -> Result<Entry, ModelError> {
+    let current = experiment(model, key)?;
+    let design = weights
+        .apply(&current.design)
+        .map_err(|faults| ModelError::Invalid {
+            kind: Kind::Experiment,
+            faults,
+        })?;
+    let placement = place(model, key, &design, Some(&current.placement))?;
+    Ok(Entry::Experiment(Arc::new(Experiment {
+        design,
+        placement,
+        ..current.clone()
+    })))
+}
+
+pub(super) fn act(model: &Model, key: &Key, action: Action) -> Result<Entry, ModelError> {
+    let current = experiment(model, key)?;
+    let state = lifecycle::next(current.state, action).map_err(|source| ModelError::Step {
+        key: key.clone(),
+        source,
+    })?;
+    Ok(Entry::Experiment(Arc::new(Experiment {
+        state,
+        ..current.clone()
+    })))
+}
+
+fn experiment<'a>(model: &'a Model, key: &Key) -> Result<&'a Experiment, ModelError> {
+    let found = model.experiments.get(key).map(AsRef::as_ref);
+    found.ok_or_else(|| ModelError::Unknown {
+        kind: Kind::Experiment,
+        key: key.clone(),
+    })
+}
