@@ -188,3 +188,6 @@ impl Control {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

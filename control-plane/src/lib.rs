@@ -1,4 +1,17 @@
-//! The control plane: the model that people change through the API, its store, and the xDS that
-//! proxies get of it.
+//! The control plane of Watershed, as a library that the binary and its tests share. The rooms and
+//! their arrows are described in ARCHITECTURE.md.
 
+pub mod ads;
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod demo;
+pub mod evidence;
+pub mod metrics;
 pub mod model;
+pub mod publish;
+pub mod resources;
+pub mod store;

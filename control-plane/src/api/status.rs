@@ -35,10 +35,12 @@ pub struct ProxyState {
     pub node: String,
     /// Since when it is connected; absent where it is not.
     pub connected_since: Option<Timestamp>,
-    /// The version of the filter configuration it accepted last.
+    /// The last version of the fleet's that it has accepted all of.
     pub version: Option<String>,
     /// The version it was sent last.
     pub sent: Option<String>,
+    /// Whether it has accepted all that the fleet's version means for it.
+    pub in_sync: bool,
     /// Its refusal of anything we sent, where it has not accepted something newer since.
     pub refusal: Option<Refusal>,
 }
@@ -46,6 +48,8 @@ pub struct ProxyState {
 /// A version that a proxy did not take.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Refusal {
+    /// What it was of: `CDS`, `EDS`, `LDS`, `RDS` or `ECDS`.
+    pub r#type: String,
     /// The version.
     pub version: String,
     /// What the proxy said.
@@ -122,7 +126,7 @@ fn report(fleet: FleetState) -> FleetReport {
         .proxies
         .into_iter()
         .map(|proxy| ProxyReport {
-            in_sync: proxy.version.as_ref() == Some(&fleet.version),
+            in_sync: proxy.in_sync,
             node: proxy.node,
             connected_since: proxy.connected_since,
             version: proxy.version,

@@ -70,6 +70,11 @@ impl Store {
         Ok(())
     }
 
+    /// Lets the file go, once what is under way is done. Nothing can be read or kept afterwards.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

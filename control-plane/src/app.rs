@@ -1,0 +1,175 @@
+//! Wiring: the command line, and the one place where store, model, publisher, API and gRPC services
+//! meet. No decisions.
+
+use crate::ads::{Ads, Fleets, Registry};
+use crate::api::{self, AppState};
+use crate::cli::apply::{self, ApplyArgs};
+use crate::clock;
+use crate::config::ServeConfig;
+use crate::control::Control;
+use crate::demo::model::{self, ModelArgs};
+use crate::demo::{self, DemoArgs};
+use crate::evidence::ingest::AccessLogs;
+use crate::metrics::Metrics;
+use crate::publish::FleetPublisher;
+use crate::resources::Settings;
+use crate::store::Store;
+use anyhow::Context as _;
+use serde_json::json;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tracing_subscriber::EnvFilter;
+
+/// Splits live traffic for experiments inside Envoy, and decides from a control plane.
+#[derive(Debug, clap::Parser)]
+#[command(name = "watershed", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run the control plane.
+    Serve(ServeConfig),
+    /// Put a file or a folder of manifests through the API.
+    Apply(ApplyArgs),
+    /// Show the whole loop on this machine: models, control plane, Envoy, traffic.
+    Demo(DemoArgs),
+    /// Run an upstream "model" that answers chat completions, for demos and tests.
+    Model(ModelArgs),
+}
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// What a person has to know; the process then ends with a failure.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve(config) => serve(config, terminated()?).await,
+        Command::Apply(args) => apply::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Model(args) => model::run(args).await,
+    }
+}
+
+/// Sends logs to standard error; `RUST_LOG` chooses which.
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// How long open streams may take to end when the control plane does.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long a silent proxy's connection is kept.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs the control plane until `stop`.
+///
+/// # Errors
+/// The store cannot be opened, an address cannot be bound, or a server fails.
+pub async fn serve(
+    config: ServeConfig,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let auth = config.api.auth()?;
+    let metrics = Arc::new(Metrics::new());
+    let registry = Arc::new(Registry::default());
+    let fleets = Arc::new(Fleets::default());
+    let settings = Settings {
+        wasm_path: config.filter.wasm_path,
+    };
+    let publisher = Arc::new(FleetPublisher::new(Arc::clone(&fleets), settings));
+    let store = Store::open(&config.store.database).await?;
+    let control = Control::start(store, publisher, Arc::clone(&metrics)).await?;
+
+    let api = bind(config.api.api_address).await?;
+    let xds = bind(config.xds.xds_address).await?;
+    let addresses = (api.local_addr()?, xds.local_addr()?);
+    tracing::info!(api = %addresses.0, xds = %addresses.1, database = %config.store.database.display(), "listening");
+
+    let proxies = Arc::new(crate::ads::FleetView::new(
+        Arc::clone(&fleets),
+        Arc::clone(&registry),
+    ));
+    let state = AppState {
+        control,
+        proxies,
+        metrics: Arc::clone(&metrics),
+        auth,
+        clock: clock::now,
+    };
+    let stopping = CancellationToken::new();
+    let rest = axum::serve(api, api::router(state))
+        .with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let grpc = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .tcp_nodelay(true)
+        .add_service(Ads::service(fleets, registry, Arc::clone(&metrics)))
+        .add_service(AccessLogs::service(metrics))
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(xds),
+            stopping.clone().cancelled_owned(),
+        );
+    if let Some(file) = &config.ready_file {
+        tell_ready(file, addresses)?;
+    }
+
+    let servers = async {
+        tokio::try_join!(async { rest.await.context("API") }, async {
+            grpc.await.context("xDS")
+        })
+    };
+    tokio::pin!(servers);
+    tokio::select! {
+        ended = &mut servers => { ended?; }
+        () = stop => {
+            tracing::info!("stopping");
+            stopping.cancel();
+            // Proxies keep their streams open for ever; they go on with what they have.
+            if let Ok(ended) = tokio::time::timeout(DRAIN, servers).await {
+                ended?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address}"))
+}
+
+/// Written beside and renamed, so that whoever waits for it never reads a part.
+fn tell_ready(file: &Path, (api, xds): (SocketAddr, SocketAddr)) -> anyhow::Result<()> {
+    let part = file.with_extension("part");
+    let text = json!({"api": api.to_string(), "xds": xds.to_string()}).to_string();
+    std::fs::write(&part, text)
+        .and_then(|()| std::fs::rename(&part, file))
+        .with_context(|| format!("write {}", file.display()))
+}
+
+/// Resolves when the process is asked to end.
+fn terminated() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut term = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    })
+}

@@ -1,0 +1,185 @@
+//! xDS resources from the model: pure, so that a change can be checked before it is stored, shown
+//! before it is made, and pinned by golden files. Sending them is [`crate::ads`]'s.
+
+mod cluster;
+mod extension;
+mod filter_config;
+mod listener;
+mod route;
+mod service;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use extension::FLEET_EXTENSION;
+
+use crate::model::cluster::{ClusterDesign, Discovery};
+use crate::model::service::Listener;
+use crate::model::{Key, Model};
+use service::Scope;
+use std::collections::{BTreeMap, BTreeSet};
+use watershed_engine::{CompileError, Plan};
+use watershed_proto::filter::v1::FilterConfig;
+use watershed_xds::{Inconsistency, Resource, ResourceType, Snapshot, SnapshotBuilder};
+
+/// The cluster of the proxies' bootstrap that leads back to the control plane.
+pub const XDS_CLUSTER: &str = "watershed";
+
+/// What the resources need beside the model.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the proxies find the filter, as a path on their own disk.
+    pub wasm_path: String,
+}
+
+/// A model that no proxy could use.
+#[derive(Debug, thiserror::Error)]
+pub enum ResourceError {
+    /// The filter would refuse its configuration.
+    #[error("fleet {fleet}: {fault}")]
+    Filter {
+        /// The fleet.
+        fleet: Key,
+        /// What the filter would say.
+        fault: CompileError,
+    },
+    /// A resource names one that is not there.
+    #[error("fleet {fleet}: {fault}")]
+    Inconsistent {
+        /// The fleet.
+        fleet: Key,
+        /// What is missing.
+        fault: Inconsistency,
+    },
+}
+
+/// One snapshot for each fleet of `model`. What is as it was in the fleet's `previous` snapshot is
+/// shared with it, so that a change costs what it changes.
+///
+/// # Errors
+/// The first fleet whose configuration would not be accepted.
+pub fn snapshots(
+    model: &Model,
+    settings: &Settings,
+    previous: impl Fn(&str) -> Option<Snapshot>,
+) -> Result<BTreeMap<Key, Snapshot>, ResourceError> {
+    let fleets = model.fleets().into_iter();
+    fleets
+        .map(|fleet| {
+            let mut builder = Snapshot::builder();
+            if let Some(previous) = previous(fleet.as_str()) {
+                builder.reusing(&previous);
+            }
+            Ok((fleet.clone(), snapshot(model, fleet, settings, builder)?))
+        })
+        .collect()
+}
+
+fn snapshot(
+    model: &Model,
+    fleet: &Key,
+    settings: &Settings,
+    mut builder: SnapshotBuilder,
+) -> Result<Snapshot, ResourceError> {
+    let scopes = service::scopes(model, fleet);
+    let used: BTreeSet<&str> = scopes
+        .iter()
+        .flat_map(|s| s.clusters.iter().copied())
+        .collect();
+    for cluster in model
+        .clusters
+        .values()
+        .filter(|c| used.contains(c.key.as_str()))
+    {
+        add_cluster(&mut builder, cluster.key.as_str(), &cluster.design);
+    }
+    let every: Vec<&Scope<'_>> = scopes.iter().collect();
+    let config = filter_config::filter_config(model, &every);
+    add_filter(&mut builder, FLEET_EXTENSION, &config, settings)
+        .map_err(|fault| refused(fleet, fault))?;
+    for address in listeners(&scopes) {
+        let here = service::on(&scopes, &address);
+        let name = listener::name(&address);
+        let body = wire::any(&listener::listener(&address));
+        builder.add(
+            ResourceType::Listener,
+            Resource::new(name.as_str(), body, []),
+        );
+        let body = wire::any(&route::routes(&name, &here));
+        builder.add(
+            ResourceType::Route,
+            Resource::new(name.as_str(), body, references(&here)),
+        );
+        let config = filter_config::filter_config(model, &here);
+        add_filter(&mut builder, &name, &config, settings)
+            .map_err(|fault| refused(fleet, fault))?;
+    }
+    let snapshot = builder.build();
+    snapshot
+        .check_consistent()
+        .map_err(|fault| ResourceError::Inconsistent {
+            fleet: fleet.clone(),
+            fault,
+        })?;
+    Ok(snapshot)
+}
+
+fn add_cluster(builder: &mut SnapshotBuilder, name: &str, design: &ClusterDesign) {
+    let resource = Resource::new(name, wire::any(&cluster::cluster(name, design)), []);
+    if design.discovery() == Discovery::Eds {
+        let endpoints = Resource::new(name, wire::any(&cluster::endpoints(name, design)), []);
+        builder.add(ResourceType::Endpoint, endpoints);
+        builder.add(ResourceType::Cluster, resource.with_endpoints(name));
+    } else {
+        builder.add(ResourceType::Cluster, resource);
+    }
+}
+
+fn add_filter(
+    builder: &mut SnapshotBuilder,
+    name: &str,
+    config: &FilterConfig,
+    settings: &Settings,
+) -> Result<(), CompileError> {
+    Plan::compile(config)?;
+    let body = wire::any(&extension::extension(name, &settings.wasm_path, config));
+    builder.add(
+        ResourceType::Extension,
+        Resource::new(name, body, chosen(config)),
+    );
+    Ok(())
+}
+
+/// The clusters that the filter may choose.
+fn chosen(config: &FilterConfig) -> BTreeSet<String> {
+    let variants = config
+        .experiments
+        .iter()
+        .flat_map(|experiment| &experiment.variants);
+    variants
+        .map(|v| v.cluster.clone())
+        .filter(|cluster| !cluster.is_empty())
+        .collect()
+}
+
+fn refused(fleet: &Key, fault: CompileError) -> ResourceError {
+    ResourceError::Filter {
+        fleet: fleet.clone(),
+        fault,
+    }
+}
+
+fn listeners(scopes: &[Scope<'_>]) -> BTreeSet<Listener> {
+    scopes
+        .iter()
+        .flat_map(|s| &s.service.listeners)
+        .copied()
+        .collect()
+}
+
+fn references(scopes: &[&Scope<'_>]) -> BTreeSet<String> {
+    scopes
+        .iter()
+        .flat_map(|s| s.clusters.iter().map(|c| (*c).to_owned()))
+        .collect()
+}

@@ -1,0 +1,237 @@
+//! Golden files: manifests in, resources out, one folder a case under `golden/resources`. Write them
+//! anew with `make golden`, and read the difference.
+
+use super::*;
+use crate::cli::manifest::{self, Manifest};
+use crate::model::change::{self, Change, Precondition, Spec};
+use crate::model::lifecycle::Action;
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
+use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use envoy_types::pb::envoy::config::listener::v3::{Listener as EnvoyListener, filter};
+use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+use envoy_types::pb::envoy::extensions::access_loggers::grpc::v3::HttpGrpcAccessLogConfig;
+use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use envoy_types::pb::google::protobuf::{Any, BytesValue};
+use jiff::Timestamp;
+use prost::Message;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+fn golden_folder(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("golden/resources")
+        .join(case)
+}
+
+fn settings() -> Settings {
+    Settings {
+        wasm_path: "/etc/envoy/watershed.wasm".to_owned(),
+    }
+}
+
+/// The model that `manifests` and then `acts` make.
+fn model(manifests: &[Manifest], acts: &[(&str, Action)]) -> Model {
+    let puts = manifests.iter().map(put);
+    let acts = acts
+        .iter()
+        .map(|(key, action)| Change::Act(Key::try_new(key).unwrap(), *action));
+    puts.chain(acts).fold(Model::default(), |model, change| {
+        change::apply(&model, &change, Precondition::None, Timestamp::UNIX_EPOCH)
+            .unwrap()
+            .model
+    })
+}
+
+fn put(manifest: &Manifest) -> Change {
+    let key = Key::try_new(&manifest.key).unwrap();
+    let spec = manifest.spec.clone();
+    Change::Put(
+        key,
+        match manifest.kind {
+            manifest::Kind::Cluster => Spec::Cluster(serde_json::from_value(spec).unwrap()),
+            manifest::Kind::Layer => Spec::Layer(serde_json::from_value(spec).unwrap()),
+            manifest::Kind::Service => Spec::Service(serde_json::from_value(spec).unwrap()),
+            manifest::Kind::Experiment => {
+                Spec::Experiment(Box::new(serde_json::from_value(spec).unwrap()))
+            }
+        },
+    )
+}
+
+/// Compares with the golden file, or writes it where `WATERSHED_GOLDEN=write` asks for that.
+fn compare(file: &Path, got: &str) {
+    if std::env::var("WATERSHED_GOLDEN").is_ok_and(|mode| mode == "write") {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, got).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(file)
+        .unwrap_or_else(|fault| panic!("{}: {fault}; `make golden` writes it", file.display()));
+    assert_eq!(
+        got,
+        expected,
+        "{} differs; `make golden` writes it anew",
+        file.display()
+    );
+}
+
+fn check(case: &str, model: &Model) {
+    for (fleet, snapshot) in snapshots(model, &settings(), |_| None).unwrap() {
+        for ty in ResourceType::ALL {
+            let mut text = String::new();
+            for resource in snapshot.get(ty).iter() {
+                let references: Vec<&str> =
+                    resource.references().iter().map(|name| &**name).collect();
+                writeln!(
+                    text,
+                    "# {} (sends to: {})",
+                    resource.name(),
+                    references.join(", ")
+                )
+                .unwrap();
+                text.push_str(&render(ty, resource.body()));
+                text.push('\n');
+            }
+            compare(
+                &golden_folder(case)
+                    .join(format!("{fleet}.{}.txt", ty.abbreviation().to_lowercase())),
+                &text,
+            );
+        }
+    }
+}
+
+fn render(ty: ResourceType, body: &Any) -> String {
+    match ty {
+        ResourceType::Cluster => compact(&unpack::<Cluster>(body)),
+        ResourceType::Endpoint => compact(&unpack::<ClusterLoadAssignment>(body)),
+        ResourceType::Route => compact(&unpack::<RouteConfiguration>(body)),
+        ResourceType::Listener => listener_text(unpack(body)),
+        ResourceType::Extension => extension_text(&unpack(body)),
+    }
+}
+
+/// A listener, its connection manager and its access log, each on its own: packed messages are
+/// bytes to `Debug`.
+fn listener_text(mut listener: EnvoyListener) -> String {
+    let mut packed = Vec::new();
+    for filter in listener
+        .filter_chains
+        .iter_mut()
+        .flat_map(|chain| &mut chain.filters)
+    {
+        if let Some(filter::ConfigType::TypedConfig(any)) = filter.config_type.take() {
+            packed.push(any);
+        }
+    }
+    let mut text = compact(&listener);
+    for any in &packed {
+        let mut manager: HttpConnectionManager = unpack(any);
+        let logs: Vec<Any> = manager
+            .access_log
+            .iter_mut()
+            .filter_map(|log| log.config_type.take())
+            .map(|envoy_types::pb::envoy::config::accesslog::v3::access_log::ConfigType::TypedConfig(any)| any)
+            .collect();
+        text.push_str(&compact(&manager));
+        for log in &logs {
+            text.push_str(&compact(&unpack::<HttpGrpcAccessLogConfig>(log)));
+        }
+    }
+    text
+}
+
+fn extension_text(extension: &TypedExtensionConfig) -> String {
+    let wasm: Wasm = unpack(extension.typed_config.as_ref().unwrap());
+    let mut plugin = wasm.config.unwrap();
+    let bytes: BytesValue = unpack(&plugin.configuration.take().unwrap());
+    let config = FilterConfig::decode(bytes.value.as_slice()).unwrap();
+    let config = serde_json::to_string_pretty(&config).unwrap();
+    format!("{}{config}\n", compact(&plugin))
+}
+
+fn unpack<M: Message + Default + prost::Name>(any: &Any) -> M {
+    assert_eq!(any.type_url, M::type_url());
+    M::decode(any.value.as_slice()).unwrap()
+}
+
+/// `Debug` without the fields that are not set.
+fn compact(message: &impl std::fmt::Debug) -> String {
+    let unset = |line: &str| {
+        let value = line.trim().split_once(": ").map(|(_, value)| value);
+        matches!(
+            value,
+            Some("None," | "[]," | "{}," | "0," | "\"\"," | "false,")
+        )
+    };
+    let text = format!("{message:#?}");
+    text.lines()
+        .filter(|line| !unset(line))
+        .fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn golden_the_demos_manifests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy/demo");
+    let manifests = manifest::load(&folder).unwrap();
+    let acts = [
+        ("chat-model", Action::Start),
+        ("prompt-style", Action::Start),
+    ];
+    check("demo", &model(&manifests, &acts));
+}
+
+#[test]
+fn golden_two_fleets_hosts_paths_and_listeners() {
+    let manifests = manifest::load(&golden_folder("fleets").join("in.yaml")).unwrap();
+    check(
+        "fleets",
+        &model(&manifests, &[("search-ranker", Action::Start)]),
+    );
+}
+
+#[test]
+fn golden_drafts_and_paused_experiments_stay_out_and_a_rollback_names_its_fallback() {
+    let manifests = manifest::load(&golden_folder("states").join("in.yaml")).unwrap();
+    let acts = [
+        ("paused", Action::Start),
+        ("paused", Action::Pause),
+        ("rolled-back", Action::Start),
+        ("rolled-back", Action::Rollback),
+    ];
+    check("states", &model(&manifests, &acts));
+}
+
+#[test]
+fn a_start_changes_nothing_but_the_filters_configuration() {
+    let manifests = manifest::load(&golden_folder("fleets").join("in.yaml")).unwrap();
+    let draft = snapshots(&model(&manifests, &[]), &settings(), |_| None).unwrap();
+    let running = snapshots(
+        &model(&manifests, &[("search-ranker", Action::Start)]),
+        &settings(),
+        |_| None,
+    )
+    .unwrap();
+    for (fleet, before) in &draft {
+        let after = &running[fleet];
+        for ty in ResourceType::ALL {
+            let same = before.get(ty).version() == after.get(ty).version();
+            assert_eq!(
+                same,
+                ty != ResourceType::Extension || fleet.as_str() == "internal",
+                "{fleet} {ty:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_model_of_no_services_has_no_fleets() {
+    assert!(
+        snapshots(&Model::default(), &settings(), |_| None)
+            .unwrap()
+            .is_empty()
+    );
+}
