@@ -27,14 +27,15 @@ pub enum Transport {
 pub struct Bootstrap(Value);
 
 impl Bootstrap {
-    /// Reads `envoy/{name}` with its `{PLACEHOLDER}`s replaced as a user would.
-    pub fn read(name: &str, placeholders: &[(&str, String)]) -> Self {
+    /// Reads `envoy/{name}` and fills in, as a user would, where the control plane and the filter are.
+    pub fn read(name: &str, xds: SocketAddr, wasm: &Path) -> Self {
         let path = binaries::repository().join("envoy").join(name);
-        let text =
-            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let text = placeholders
-            .iter()
-            .fold(text, |text, (from, to)| text.replace(from, to));
+        let text = fs::read_to_string(&path);
+        let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text = text
+            .replace("WATERSHED_HOST", &xds.ip().to_string())
+            .replace("WATERSHED_PORT", &xds.port().to_string())
+            .replace("/etc/envoy/watershed.wasm", &wasm.display().to_string());
         let value = serde_saphyr::from_str(&text);
         let mut bootstrap =
             Self(value.unwrap_or_else(|error| panic!("{}: {error}", path.display())));

@@ -24,6 +24,7 @@ mod eventually;
 pub mod http;
 mod port;
 mod process;
+pub mod sidecar;
 pub mod split;
 pub mod stack;
 pub mod traffic;

@@ -11,7 +11,7 @@ use crate::api::Api;
 use crate::control_plane::ControlPlane;
 use crate::envoy::{Bootstrap, Envoy, Transport};
 use crate::traffic::ask;
-use crate::{Port, Upstream, eventually};
+use crate::{Port, Upstream, binaries, eventually};
 
 /// Upstreams, a control plane and an Envoy in a folder of their own; gone when dropped. Where a story
 /// fails, the ends of the logs are printed and the folder stays.
@@ -111,11 +111,7 @@ impl Drop for Stack {
 
 /// The bootstrap of a front proxy that knows only the control plane.
 pub fn front_proxy(xds: SocketAddr) -> Bootstrap {
-    let placeholders = [
-        ("WATERSHED_HOST", xds.ip().to_string()),
-        ("WATERSHED_PORT", xds.port().to_string()),
-    ];
-    Bootstrap::read("bootstrap.yaml", &placeholders)
+    Bootstrap::read("bootstrap.yaml", xds, &binaries::wasm())
 }
 
 /// The three models of the usual stack; `stable-a` is the stable one.

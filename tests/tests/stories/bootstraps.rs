@@ -7,13 +7,9 @@ use tempfile::TempDir;
 use watershed_tests::binaries;
 use watershed_tests::envoy::{Bootstrap, validate};
 
-/// What a user has to fill in.
-fn placeholders() -> [(&'static str, String); 3] {
-    [
-        ("WATERSHED_HOST", "127.0.0.1".to_owned()),
-        ("WATERSHED_PORT", "18000".to_owned()),
-        ("WATERSHED_WASM", binaries::wasm().display().to_string()),
-    ]
+fn filled_in(name: &str) -> Bootstrap {
+    let xds = ([127, 0, 0, 1], 18_000).into();
+    Bootstrap::read(name, xds, &binaries::wasm())
 }
 
 fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -58,7 +54,7 @@ fn every_bootstrap_passes_envoys_own_validation() {
     );
     let folder = TempDir::new().unwrap();
     for name in names {
-        let bootstrap = Bootstrap::read(&name, &placeholders());
+        let bootstrap = filled_in(&name);
         validate(folder.path(), &bootstrap).unwrap_or_else(|words| panic!("envoy/{name}: {words}"));
     }
 }
@@ -66,7 +62,7 @@ fn every_bootstrap_passes_envoys_own_validation() {
 #[test]
 fn validation_refuses_a_bootstrap_that_is_wrong() {
     let folder = TempDir::new().unwrap();
-    let mut bootstrap = Bootstrap::read("bootstrap.yaml", &placeholders());
+    let mut bootstrap = filled_in("bootstrap.yaml");
     *bootstrap.at("/node") = serde_json::json!({ "no_such_field": true });
     let words = validate(folder.path(), &bootstrap).unwrap_err();
     assert!(words.contains("no_such_field"), "{words}");

@@ -1,11 +1,14 @@
 //! No request harms the filter: each is answered, the VM never traps, and the split goes on.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use watershed_tests::envoy::Transport;
+use watershed_tests::envoy::{Envoy, Transport};
 use watershed_tests::http::{Request, send};
+use watershed_tests::sidecar::Sidecar;
 use watershed_tests::split::assert_split;
 use watershed_tests::traffic::{ask_all, request, units};
 use watershed_tests::{Stack, documents};
@@ -117,26 +120,61 @@ fn hostile_requests() -> Vec<(&'static str, Request, Vec<u16>)> {
     ]
 }
 
-#[tokio::test]
-async fn hostile_requests_are_answered_and_the_filter_is_unharmed() {
-    let mut stack = Stack::with_chat(Transport::Delta).await;
-    for (what, request, allowed) in hostile_requests() {
-        // Several times: each worker has a VM of its own.
+/// Sends each several times, because each of Envoy's workers has a VM of its own.
+async fn assert_answered(
+    gateway: SocketAddr,
+    envoy: &mut Envoy,
+    requests: Vec<(&'static str, Request, Vec<u16>)>,
+) {
+    for (what, request, allowed) in requests {
         for _ in 0..4 {
-            let response = send(stack.gateway(), &request).await;
+            let response = send(gateway, &request).await;
             let response = response.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let status = response.status;
             assert!(
-                allowed.contains(&response.status),
-                "{what}: {} {}",
-                response.status,
+                allowed.contains(&status),
+                "{what}: {status} {}",
                 response.text()
             );
         }
-        stack.envoy.assert_filter_unharmed().await;
+        let harm = envoy.filter_harm().await;
+        assert_eq!(harm, None, "{what}: {}", envoy.log_end());
     }
+}
+
+#[tokio::test]
+async fn hostile_requests_are_answered_and_the_filter_is_unharmed() {
+    let mut stack = Stack::with_chat(Transport::Delta).await;
+    assert_answered(stack.gateway(), &mut stack.envoy, hostile_requests()).await;
     assert_split(
         &ask_all(stack.gateway(), &units(2_000)).await,
         &documents::WEIGHTS,
+    );
+}
+
+#[tokio::test]
+async fn where_envoys_own_limits_are_raised_hostile_requests_reach_the_filter_and_do_not_harm_it() {
+    const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    let mut sidecar = Sidecar::start(|mut bootstrap| {
+        let manager = bootstrap.at(MANAGER);
+        manager["max_request_headers_kb"] = json!(8_192);
+        manager["common_http_protocol_options"]["max_headers_count"] = json!(10_000);
+        manager["http_protocol_options"] = json!({ "accept_http_10": true });
+        bootstrap
+    })
+    .await;
+    sidecar.control_plane.start().await;
+    sidecar.apply_experiment().await;
+
+    let mut requests = hostile_requests();
+    for (_, _, allowed) in &mut requests {
+        // Nothing is too large any more: what is 431 above has to pass the filter here.
+        allowed.retain(|status| *status != 431);
+    }
+    assert_answered(sidecar.gateway(), &mut sidecar.envoy, requests).await;
+    assert_split(
+        &ask_all(sidecar.gateway(), &units(2_000)).await,
+        &Sidecar::WEIGHTS,
     );
 }
 

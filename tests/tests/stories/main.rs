@@ -23,3 +23,4 @@ mod rollback;
 mod sidecar;
 mod split;
 mod spoofed_headers;
+mod static_configuration;

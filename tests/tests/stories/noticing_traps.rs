@@ -34,12 +34,7 @@ async fn a_filter_that_traps_is_noticed() {
 
     let listener = Port::reserve();
     let nobody = Port::reserve().address();
-    let placeholders = [
-        ("WATERSHED_HOST", nobody.ip().to_string()),
-        ("WATERSHED_PORT", nobody.port().to_string()),
-        ("/etc/envoy/watershed.wasm", wasm.display().to_string()),
-    ];
-    let bootstrap = Bootstrap::read("sidecar/ecds.yaml", &placeholders).listen(listener.address());
+    let bootstrap = Bootstrap::read("sidecar/ecds.yaml", nobody, &wasm).listen(listener.address());
     let mut envoy = Envoy::start(folder.path(), &bootstrap).await;
     eventually("the proxy listens", async || {
         send(listener.address(), &request("unit-1")).await

@@ -1,0 +1,110 @@
+//! An Envoy of a user's own for one story: it has its listener, routes and clusters, and asks the control
+//! plane only for the filter's configuration. What lives here: that stack and what is applied to it.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::control_plane::ControlPlane;
+use crate::envoy::{Bootstrap, Envoy};
+use crate::http::send;
+use crate::traffic::request;
+use crate::{Port, Upstream, binaries, documents, eventually};
+
+/// Two upstreams, an Envoy with `envoy/sidecar/ecds.yaml`, and a control plane that is not started.
+#[derive(Debug)]
+pub struct Sidecar {
+    /// Envoy.
+    pub envoy: Envoy,
+    /// The control plane; Envoy knows its address.
+    pub control_plane: ControlPlane,
+    upstreams: [Upstream; 2],
+    listener: Port,
+    folder: TempDir,
+}
+
+impl Sidecar {
+    /// The weights of the experiment that [`Sidecar::apply_experiment`] applies.
+    pub const WEIGHTS: [(&str, u32); 2] = [("stable", 5_000), ("candidate-b", 5_000)];
+
+    /// Starts Envoy and waits until it answers, which it does without a control plane.
+    pub async fn start(edit: impl FnOnce(Bootstrap) -> Bootstrap) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("watershed-")
+            .tempdir()
+            .expect("a folder");
+        let control_plane = ControlPlane::stopped(folder.path());
+        let upstreams = [
+            Upstream::start("stable-a").await,
+            Upstream::start("candidate-b").await,
+        ];
+        let listener = Port::reserve();
+        let file = "sidecar/ecds.yaml";
+        let mut bootstrap = Bootstrap::read(file, control_plane.xds(), &binaries::wasm())
+            .listen(listener.address());
+        for upstream in &upstreams {
+            bootstrap = bootstrap.cluster(&upstream.name, upstream.address);
+        }
+        let envoy = Envoy::start(folder.path(), &edit(bootstrap)).await;
+        let sidecar = Self {
+            envoy,
+            control_plane,
+            upstreams,
+            listener,
+            folder,
+        };
+        sidecar.until_answering().await;
+        sidecar
+    }
+
+    /// Where clients send their requests.
+    pub fn gateway(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Applies and starts `chat-model` with two variants, and waits until Envoy has acknowledged it.
+    pub async fn apply_experiment(&self) {
+        let api = self.control_plane.api();
+        for upstream in &self.upstreams {
+            let path = format!("/v1/clusters/{}", upstream.name);
+            api.put(&path, &documents::cluster(upstream.address)).await;
+        }
+        api.put(
+            "/v1/services/chat",
+            &json!({ "default_cluster": "stable-a" }),
+        )
+        .await;
+        api.put("/v1/layers/models", &documents::layer()).await;
+        let mut experiment = documents::chat_model();
+        experiment["variants"] = json!([
+            { "key": "stable", "weight": 5_000, "cluster": "stable-a" },
+            { "key": "candidate-b", "weight": 5_000, "cluster": "candidate-b" },
+        ]);
+        api.put("/v1/experiments/chat-model", &experiment).await;
+        api.post("/v1/experiments/chat-model/start").await;
+        api.until_in_sync("chat-model").await;
+    }
+
+    async fn until_answering(&self) {
+        eventually("the proxy answers", async || {
+            let response = send(self.gateway(), &request("first")).await;
+            let response = response.map_err(|error| error.to_string())?;
+            if response.status == 200 {
+                Ok(())
+            } else {
+                Err(response.status.to_string())
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}{}", self.control_plane.log_end(), self.envoy.log_end());
+            self.folder.disable_cleanup(true);
+        }
+    }
+}
