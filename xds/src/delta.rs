@@ -115,3 +115,6 @@ fn encode(push: &Push) -> DeltaDiscoveryResponse {
         ..DeltaDiscoveryResponse::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

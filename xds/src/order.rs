@@ -214,3 +214,6 @@ fn shrinks(held: &Holding, resource: &Resource) -> bool {
         _ => resource.references().is_empty(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,3 +115,6 @@ fn encode(push: &Push) -> DiscoveryResponse {
         ..DiscoveryResponse::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
