@@ -53,14 +53,18 @@ async fn every_acknowledged_write_survives_a_kill_9_in_the_middle_of_writes() {
         let acknowledged = acknowledged.load(Ordering::SeqCst);
         for n in 0..acknowledged {
             let layer = api.get(&path(round, n)).await;
-            assert_eq!(layer["salt"], salt(n), "{n} of {acknowledged}: {layer}");
+            assert_eq!(
+                layer["spec"]["salt"],
+                salt(n),
+                "{n} of {acknowledged}: {layer}"
+            );
         }
         // The one that was under way is there whole or not at all, and none after it.
         let next = api
             .send(&Request::get(&path(round, acknowledged)))
             .await
             .unwrap();
-        let whole = next.status == 200 && next.json()["salt"] == salt(acknowledged);
+        let whole = next.status == 200 && next.json()["spec"]["salt"] == salt(acknowledged);
         assert!(
             whole || next.status == 404,
             "{} {}",
