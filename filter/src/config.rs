@@ -71,6 +71,35 @@ mod tests {
         );
     }
 
+    #[test]
+    fn rules_nested_without_end_are_refused_and_do_not_exhaust_the_stack() {
+        let json = format!(
+            "{{\"experiments\":[{{\"audience\":{}",
+            "{\"not\":".repeat(100_000)
+        );
+        let message = load(json.as_bytes()).unwrap_err().to_string();
+        assert!(
+            message.starts_with("JSON: recursion limit exceeded"),
+            "{message}"
+        );
+
+        let rule = (0..5_000).fold(Vec::new(), |inner: Vec<u8>, _| {
+            // Rule.not = 3, length-delimited.
+            let mut rule = vec![0x1a];
+            prost::encode_length_delimiter(inner.len(), &mut rule).unwrap();
+            rule.extend(inner);
+            rule
+        });
+        let mut experiment = vec![0x3a]; // Experiment.audience = 7
+        prost::encode_length_delimiter(rule.len(), &mut experiment).unwrap();
+        experiment.extend(rule);
+        let mut config = vec![0x2a]; // FilterConfig.experiments = 5
+        prost::encode_length_delimiter(experiment.len(), &mut config).unwrap();
+        config.extend(experiment);
+        let message = load(&config).unwrap_err().to_string();
+        assert!(message.contains("recursion limit reached"), "{message}");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_a_plan_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
