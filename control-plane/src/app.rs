@@ -17,6 +17,7 @@ use crate::store::Store;
 use anyhow::Context as _;
 use serde_json::json;
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
