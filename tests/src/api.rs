@@ -21,6 +21,11 @@ impl Api {
         Self { address }
     }
 
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends a request, whatever the answer.
     ///
     /// # Errors

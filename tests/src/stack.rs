@@ -46,8 +46,8 @@ impl Stack {
         }
     }
 
-    /// [`Stack::start`] with the experiment `chat-model` running 70/20/10 and known to Envoy.
-    pub async fn with_chat(transport: Transport) -> Self {
+    /// [`Stack::start`] with the clusters, the service `chat` and the layer `models`, but no experiment.
+    pub async fn with_service(transport: Transport) -> Self {
         let stack = Self::start(transport).await;
         let api = stack.api();
         for upstream in &stack.upstreams {
@@ -57,6 +57,13 @@ impl Stack {
         api.put("/v1/services/chat", &documents::service(stack.gateway()))
             .await;
         api.put("/v1/layers/models", &documents::layer()).await;
+        stack
+    }
+
+    /// [`Stack::with_service`] with the experiment `chat-model` running 70/20/10 and known to Envoy.
+    pub async fn with_chat(transport: Transport) -> Self {
+        let stack = Self::with_service(transport).await;
+        let api = stack.api();
         api.put("/v1/experiments/chat-model", &documents::chat_model())
             .await;
         api.post("/v1/experiments/chat-model/start").await;
