@@ -109,9 +109,11 @@ impl Problem {
     /// A body of a type that is not read: 415.
     pub(super) fn unsupported(given: &str) -> Self {
         let shown: String = given.escape_debug().take(100).collect();
-        let detail = format!(
-            "the body's content type is `{shown}`; send application/json or application/yaml"
-        );
+        let given = match shown.as_str() {
+            "" => "the body has no content type".to_owned(),
+            shown => format!("the body's content type is `{shown}`"),
+        };
+        let detail = format!("{given}; send application/json or application/yaml");
         let (kind, title) = (
             problem!("unsupported-media-type"),
             "The body's type is not read",

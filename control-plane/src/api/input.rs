@@ -6,9 +6,13 @@ use crate::model::fault::{Fault, segment};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, header};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
+use std::fmt;
+use std::marker::PhantomData;
 
 /// The most bytes of a body.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -62,9 +66,30 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
         })
 }
 
+/// A document is an object: serde would also read a struct from a list of its fields' values.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let place = pointer(error.path());
         let error = error.into_inner();
         match error.classify() {
@@ -93,7 +118,8 @@ fn not_json(error: &serde_json::Error, place: &str) -> Problem {
 fn yaml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value: serde_json::Value = serde_saphyr::from_slice(bytes)
         .map_err(|error| Problem::malformed(format!("the body is not YAML: {error}")))?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    let read = serde_path_to_error::deserialize(value);
+    read.map(|Object(value)| value).map_err(|error| {
         let place = pointer(error.path());
         Problem::from(misshapen(place, &message(error.inner())))
     })

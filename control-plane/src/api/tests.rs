@@ -1,1 +1,0 @@
-//! Tests of the API as a client sees it.
