@@ -39,7 +39,7 @@ fmt: ## format the code
 	cargo fmt --all
 
 golden: ## write the golden files anew from what the code does now; read the diff
-	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) --workspace --lib --quiet golden
+	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) -p watershed-control-plane --lib --quiet golden
 
 clean: ## remove what was built; .envoy/ stays
 	cargo clean

