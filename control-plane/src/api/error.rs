@@ -210,7 +210,9 @@ impl From<PlacementError> for Problem {
                 let faults = Faults::one("/traffic", message, format!("at most {free}"));
                 Self::conflict(problem!("no-room"), title, detail).with(faults)
             }
-            fault @ (PlacementError::Allocation(_) | PlacementError::Misfit { .. }) => {
+            fault @ (PlacementError::Allocation(_)
+            | PlacementError::Neighbours(_)
+            | PlacementError::Misfit { .. }) => {
                 tracing::error!(%fault, "buckets could not be computed");
                 Self::internal()
             }

@@ -8,7 +8,6 @@ use super::service::ServiceSpec;
 use super::{Experiment, Kind, Model};
 use std::collections::BTreeMap;
 use thiserror::Error;
-use watershed_engine::Ranges;
 
 /// Two things of a model that cannot both be.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
@@ -63,7 +62,7 @@ pub enum Conflict {
     /// Two experiments own one bucket.
     #[error("experiments `{first}` and `{second}` both own bucket {bucket} of layer `{layer}`")]
     Buckets {
-        /// The experiment that comes first by key.
+        /// The experiment whose range begins first.
         first: Key,
         /// The other one.
         second: Key,
@@ -159,46 +158,53 @@ pub fn check(model: &Model) -> Result<(), Box<Conflict>> {
 }
 
 fn references(model: &Model) -> Result<(), Box<Conflict>> {
-    let dangling = |kind, key: &Key, faults: Faults| match faults.is_empty() {
-        true => Ok(()),
-        false => Err(Box::new(Conflict::Dangling {
-            kind,
-            key: key.clone(),
-            faults,
-        })),
-    };
+    let cluster = |key: &Key| model.clusters.contains_key(key);
     for (key, service) in &model.services {
-        let mut faults = Faults::default();
-        service_refers(model, &(&service.design).into(), &mut faults);
-        dangling(Kind::Service, key, faults)?;
+        if !cluster(&service.design.default_cluster) {
+            let mut faults = Faults::default();
+            service_refers(model, &(&service.design).into(), &mut faults);
+            return Err(dangling(Kind::Service, key, faults));
+        }
     }
     for (key, experiment) in &model.experiments {
-        let mut faults = Faults::default();
-        experiment_refers(model, &(&experiment.design).into(), &mut faults);
-        dangling(Kind::Experiment, key, faults)?;
+        let design = &experiment.design;
+        let mut services = design.services.iter();
+        let complete = model.layers.contains_key(&design.layer)
+            && services.all(|service| model.services.contains_key(service))
+            && design.clusters().all(cluster);
+        if !complete {
+            let mut faults = Faults::default();
+            experiment_refers(model, &design.into(), &mut faults);
+            return Err(dangling(Kind::Experiment, key, faults));
+        }
     }
     Ok(())
 }
 
+fn dangling(kind: Kind, key: &Key, faults: Faults) -> Box<Conflict> {
+    let key = key.clone();
+    Box::new(Conflict::Dangling { kind, key, faults })
+}
+
 /// Experiments of a layer own different buckets.
 fn buckets(model: &Model) -> Result<(), Box<Conflict>> {
-    let mut taken: BTreeMap<&Key, Ranges> = BTreeMap::new();
-    for experiment in model.experiments.values() {
-        let layer = &experiment.design.layer;
-        let taken = taken.entry(layer).or_default();
-        if let Some(bucket) = taken.first_common(experiment.allocation()) {
-            let owns = |other: &&std::sync::Arc<Experiment>| {
-                other.design.layer == *layer && other.allocation().contains(bucket)
-            };
-            let first = model.experiments.values().find(owns).unwrap_or(experiment);
+    let mut layers: BTreeMap<&Key, Vec<(u16, u16, &Key)>> = BTreeMap::new();
+    for (key, experiment) in &model.experiments {
+        let owned = layers.entry(&experiment.design.layer).or_default();
+        let ranges = experiment.allocation().iter();
+        owned.extend(ranges.map(|(first, last)| (first, last, key)));
+    }
+    for (layer, mut owned) in layers {
+        owned.sort_unstable();
+        let mut neighbours = owned.iter().zip(owned.iter().skip(1));
+        if let Some((left, right)) = neighbours.find(|(left, right)| right.0 <= left.1) {
             return Err(Box::new(Conflict::Buckets {
-                first: first.key.clone(),
-                second: experiment.key.clone(),
+                first: left.2.clone(),
+                second: right.2.clone(),
                 layer: layer.clone(),
-                bucket,
+                bucket: right.0,
             }));
         }
-        *taken = taken.union(experiment.allocation());
     }
     Ok(())
 }

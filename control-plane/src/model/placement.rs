@@ -5,7 +5,7 @@
 use super::experiment::ExperimentDesign;
 use super::key::Key;
 use thiserror::Error;
-use watershed_engine::{AllocationError, Ranges, reallocate, resize};
+use watershed_engine::{AllocationError, RangeError, Ranges, reallocate, resize};
 
 /// The buckets of one experiment. Only made for a design, and then fits it: as many buckets of the
 /// layer as its traffic, and for each variant, in order, as many as its weight.
@@ -33,6 +33,9 @@ pub enum PlacementError {
     /// The engine refused: a fault of ours, since the design was validated.
     #[error(transparent)]
     Allocation(#[from] AllocationError),
+    /// The neighbours overlap: a fault of ours, since the model keeps them apart.
+    #[error(transparent)]
+    Neighbours(#[from] RangeError),
     /// Buckets that were read back do not fit the design.
     #[error("the buckets do not fit the design: {reason}")]
     Misfit {
@@ -63,15 +66,15 @@ impl Placement {
         previous: Option<&Self>,
         neighbours: impl IntoIterator<Item = (&'a Key, &'a Ranges)>,
     ) -> Result<Self, PlacementError> {
-        let mut taken = Ranges::default();
+        let mut taken = Vec::new();
         let mut held = Vec::new();
         for (key, ranges) in neighbours {
-            taken = taken.union(ranges);
+            taken.extend(ranges.iter());
             held.push((key.clone(), ranges.size()));
         }
         let nothing = Ranges::default();
         let owned = previous.map_or(&nothing, |placement| &placement.allocation);
-        let within = taken.complement();
+        let within = Ranges::try_new(taken)?.complement();
         if within.size() < design.traffic {
             return Err(PlacementError::Full {
                 layer: design.layer.clone(),

@@ -1,7 +1,8 @@
 //! What changes do to a model as a whole: references, conflicts, revisions and preconditions.
 
 use super::*;
-use crate::model::integrity::Conflict;
+use crate::model::document::Entry;
+use crate::model::integrity::{self, Conflict};
 
 #[test]
 fn each_change_has_the_next_revision_and_the_thing_carries_it() {
@@ -206,4 +207,17 @@ fn a_thing_that_is_made_again_has_no_revision_of_its_past() {
     let model = apply(&model, &Change::Delete(Kind::Cluster, key("x")));
     let model = apply(&model, &cluster("x"));
     assert!(model.clusters["x"].meta.revision > first);
+}
+
+#[test]
+fn a_model_in_which_two_experiments_own_one_bucket_is_found_out() {
+    let mut model = apply(&world(), &experiment("x", stamping(5_000)));
+    assert_eq!(integrity::check(&model), Ok(()));
+    let mut twin = get(&model, "x").clone();
+    twin.key = key("y");
+    model.insert(Entry::Experiment(twin.into()));
+    assert_eq!(
+        integrity::check(&model).unwrap_err().to_string(),
+        "experiments `x` and `y` both own bucket 0 of layer `models`"
+    );
 }
