@@ -74,9 +74,10 @@ impl XdsStream for DeltaStream {
             .in_flight()
             .is_some_and(|nonce| nonce.to_string() == request.response_nonce)
         {
-            state.answered(answer_of(request.error_detail));
+            self.0.answered(ty, answer_of(request.error_detail));
         }
-        let change = state.subscription.update(
+        let subscription = &mut self.0.state_mut(ty).subscription;
+        let change = subscription.update(
             ty,
             &request.resource_names_subscribe,
             &request.resource_names_unsubscribe,

@@ -188,7 +188,8 @@ impl Ledger {
             Some(target) => !entry.is_settled_at(target),
             // A name given one by one is remembered, so that its absence is said only once.
             None => {
-                entry.told.is_present()
+                entry.doubted
+                    || entry.told.is_present()
                     || entry.holds.is_present()
                     || subscription.names().contains(name)
             }

@@ -81,20 +81,17 @@ impl<'a> Gate<'a> {
         match self.ty {
             ResourceType::Cluster => true,
             ResourceType::Endpoint => !self.early.contains(resource.name()),
-            ResourceType::Listener => self.knows_clusters_of(resource),
+            ResourceType::Listener => self.has_clusters_for(entry, resource),
             ResourceType::Route => {
-                let drops = entry
-                    .holds
-                    .ours()
-                    .is_some_and(|held| !held.adds_no_reference_to(resource));
-                self.knows_clusters_of(resource) && !(self.shrinking && drops)
+                let drops = |held: &Resource| !held.adds_no_reference_to(resource);
+                let too_soon = self.shrinking && entry.holds.ours().is_some_and(|held| drops(held));
+                !too_soon && self.has_clusters_for(entry, resource)
             }
             ResourceType::Extension => {
-                let free = match self.turn {
-                    Turn::Shrink => false,
-                    Turn::Any => self.states.get(ResourceType::Route).in_flight().is_none(),
-                };
-                self.knows_clusters_of(resource) && (free || shrinks(&entry.holds, resource))
+                let routes = self.states.get(ResourceType::Route);
+                let in_turn = self.turn == Turn::Any && routes.in_flight().is_none();
+                let shrinks = shrinks(&entry.holds, resource);
+                shrinks || (in_turn && self.has_clusters_for(entry, resource))
             }
         }
     }
@@ -104,38 +101,17 @@ impl<'a> Gate<'a> {
         !self.kept.has(name)
     }
 
-    /// Where clusters are not served on this stream (a sidecar whose mesh owns them), there is nothing to
-    /// wait for.
-    fn knows_clusters_of(&self, resource: &Resource) -> bool {
+    /// Whether the proxy has each cluster that `resource` names. Those that it sends traffic to already are
+    /// there and are kept. Where clusters are not served on this stream (a sidecar whose mesh owns them),
+    /// there is nothing to wait for.
+    fn has_clusters_for(&self, entry: &Entry, resource: &Resource) -> bool {
         let clusters = self.states.get(ResourceType::Cluster);
         clusters.subscription.is_empty()
+            || shrinks(&entry.holds, resource)
             || resource
                 .references()
                 .iter()
-                .all(|name| self.knows_cluster(name))
-    }
-
-    /// A cluster is known when the proxy confirmed it, was not told since that it is gone, and confirmed its
-    /// endpoints if it needs any.
-    fn knows_cluster(&self, name: &str) -> bool {
-        let clusters = self.states.get(ResourceType::Cluster);
-        if !clusters.subscription.contains(name) {
-            return false;
-        }
-        let entry = clusters.ledger.get(name);
-        if !entry.holds.is_present() || matches!(entry.told, Holding::Gone) {
-            return false;
-        }
-        let held = entry
-            .holds
-            .ours()
-            .or_else(|| self.snapshot.get(ResourceType::Cluster).get(name));
-        held.and_then(|cluster| cluster.endpoints())
-            .is_none_or(|needed| {
-                let endpoints = self.states.get(ResourceType::Endpoint);
-                endpoints.subscription.contains(needed)
-                    && endpoints.ledger.get(needed).holds.is_present()
-            })
+                .all(|name| knows_cluster(self.states, name))
     }
 
     /// The clusters named by anything that the proxy has or may have. Only rows that differ from the snapshot
@@ -146,7 +122,11 @@ impl<'a> Gate<'a> {
         }
         let mut names = BTreeSet::new();
         for ty in ResourceType::USERS {
-            for (_, entry) in self.states.get(ty).ledger.open() {
+            let state = self.states.get(ty);
+            if state.holds_unnamed {
+                return Kept::Everything;
+            }
+            for (_, entry) in state.ledger.open() {
                 for holding in [&entry.told, &entry.holds] {
                     match holding {
                         Holding::Ours(resource) => {
@@ -205,6 +185,32 @@ impl<'a> Gate<'a> {
                 })
             })
     }
+}
+
+/// Whether a proxy can send traffic to a cluster: it confirmed the cluster on this stream (or proved to have
+/// this very one) and its endpoints, if it needs any. While an update is on its way the proxy may not know
+/// either version: the earlier one could have been replaced before it had warmed up.
+pub(crate) fn knows_cluster(states: &PerType<TypeState>, name: &str) -> bool {
+    let clusters = states.get(ResourceType::Cluster);
+    if !clusters.subscription.contains(name) {
+        return false;
+    }
+    let entry = clusters.ledger.get(name);
+    let (Some(held), Some(told)) = (entry.holds.ours(), entry.told.ours()) else {
+        return false;
+    };
+    let still = entry.doubted || told.version() == held.version();
+    still
+        && [held, told]
+            .into_iter()
+            .all(|it| knows_endpoints(states, it))
+}
+
+fn knows_endpoints(states: &PerType<TypeState>, cluster: &Resource) -> bool {
+    let endpoints = states.get(ResourceType::Endpoint);
+    cluster.endpoints().is_none_or(|name| {
+        endpoints.subscription.contains(name) && endpoints.ledger.get(name).holds.ours().is_some()
+    })
 }
 
 /// Whether `resource` names no cluster that what is held does not name already.

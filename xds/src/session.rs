@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::config::core::v3::Node;
 use crate::{
     NodeIdentity, PerType, Resource, ResourceType, Snapshot, TypeStatus, Version,
     ledger::{Entry, Holding},
-    order::{Gate, Turn},
+    order::{Gate, Turn, knows_cluster},
     snapshot::ResourceSet,
     subscription::Change,
     type_state::{Told, TypeState},
@@ -101,6 +101,11 @@ impl Session {
             .resubscribe(ty, change, answers_each);
     }
 
+    pub(crate) fn answered(&mut self, ty: ResourceType, answer: Result<(), String>) {
+        self.states.get_mut(ty).answered(ty, answer);
+        self.states.get_mut(ResourceType::Cluster).resuming = false;
+    }
+
     pub(crate) fn set_snapshot(&mut self, snapshot: &Snapshot) {
         self.snapshot = Some(snapshot.clone());
     }
@@ -152,7 +157,7 @@ impl Session {
         if self.protocol == Protocol::Sotw && ty.is_full_state() {
             full_plan(state, ty, target, &verdicts)
         } else {
-            partial_plan(state, target, &verdicts)
+            partial_plan(state, ty, target, &verdicts)
         }
     }
 
@@ -200,16 +205,27 @@ impl Session {
         }
     }
 
+    /// "Resource warming": a cluster that was added or updated is complete only when its endpoints
+    /// are supplied after it. One that serves goes on as it was until then; a new one waits.
+    fn resupply_endpoints(&mut self, told: &[Told]) {
+        for cluster in told.iter().filter_map(|told| told.resource.as_ref()) {
+            let Some(needed) = cluster.endpoints() else {
+                continue;
+            };
+            let serves = knows_cluster(&self.states, cluster.name());
+            let endpoints = self.states.get_mut(ResourceType::Endpoint);
+            if serves {
+                endpoints.tell_again(needed);
+            } else {
+                endpoints.tell_anew(needed);
+            }
+        }
+    }
+
     fn send(&mut self, ty: ResourceType, plan: Plan) -> Push {
         self.nonces = self.nonces.saturating_add(1);
         if ty == ResourceType::Cluster {
-            // "Resource warming": an updated cluster is complete only when its endpoints are supplied again.
-            let clusters = plan.told.iter().filter_map(|told| told.resource.as_ref());
-            for endpoints in clusters.filter_map(|cluster| cluster.endpoints()) {
-                self.states
-                    .get_mut(ResourceType::Endpoint)
-                    .tell_again(endpoints);
-            }
+            self.resupply_endpoints(&plan.told);
         }
         let gone = plan.told.iter().filter(|told| told.resource.is_none());
         let removed = gone.map(|told| Arc::clone(&told.name)).collect();
@@ -229,8 +245,14 @@ impl Session {
     }
 }
 
-/// A response with changes only.
-fn partial_plan(state: &TypeState, target: &ResourceSet, verdicts: &Verdicts) -> Option<Plan> {
+/// A response with changes only. An empty one says "that is all", so it waits while something is held back;
+/// or it asks, by its answer, whether a proxy that came back has named all that it has.
+fn partial_plan(
+    state: &TypeState,
+    ty: ResourceType,
+    target: &ResourceSet,
+    verdicts: &Verdicts,
+) -> Option<Plan> {
     let mut told = Vec::new();
     let mut held = false;
     for (name, (_, verdict)) in verdicts {
@@ -244,9 +266,8 @@ fn partial_plan(state: &TypeState, target: &ResourceSet, verdicts: &Verdicts) ->
             Verdict::Settled => {}
         }
     }
-    // An empty response says "that is all"; it waits while something is held back, unless it is there to
-    // learn what else the proxy has.
-    if told.is_empty() && (!state.owed || (held && !state.resuming)) {
+    let asks = ty == ResourceType::Cluster && state.resuming && held;
+    if told.is_empty() && !asks && (!state.owed || held) {
         return None;
     }
     let resources = told
@@ -272,7 +293,11 @@ fn full_plan(
     let due = verdicts
         .values()
         .any(|(_, verdict)| matches!(verdict, Verdict::Say(_)));
-    if !due && !state.owed {
+    let held = verdicts
+        .values()
+        .any(|(_, verdict)| matches!(verdict, Verdict::Held));
+    let asks = ty == ResourceType::Cluster && state.resuming && held;
+    if !due && !asks && !state.owed {
         return None;
     }
     let mut carried: BTreeMap<&Arc<str>, Arc<Resource>> = target
@@ -295,11 +320,7 @@ fn full_plan(
             }
             Verdict::Held => {
                 held_back = held_back.saturating_add(1);
-                entry
-                    .holds
-                    .ours()
-                    .or_else(|| entry.told.ours().filter(|_| target.get(name).is_none()))
-                    .cloned()
+                entry.holds.ours().cloned()
             }
         };
         let said = entry.is_said(resource.as_deref());

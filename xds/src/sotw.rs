@@ -17,8 +17,11 @@ use crate::{
 
 /// A state-of-the-world stream of one proxy.
 ///
-/// One limit of the protocol: a proxy that reconnects with an unknown version does not say which clusters it
-/// has, so the first cluster response cannot keep the ones that left meanwhile. The incremental protocol can.
+/// Two limits of the protocol, which the incremental one does not have. A proxy that reconnects with
+/// an unknown version does not say which clusters it has, so the first cluster response cannot keep the
+/// ones that left meanwhile. And a proxy that reconnects with the current version is taken at its word,
+/// though it may have dropped a name, asked for it again and lost the connection before the answer; it
+/// then waits for that name's next change.
 #[derive(Debug)]
 pub struct SotwStream(Session);
 
@@ -79,10 +82,11 @@ impl XdsStream for SotwStream {
         let first = !state.subscription.is_started();
         let answers = state.in_flight().is_some();
         if answers {
-            state.answered(answer_of(request.error_detail));
+            self.0.answered(ty, answer_of(request.error_detail));
         } else if first && !request.version_info.is_empty() {
             state.claim(Claim::Version(request.version_info));
         }
+        let state = self.0.state_mut(ty);
         let change = state.subscription.replace(ty, &request.resource_names);
         if change.is_empty() && !answers && state.last_nonce().is_some() {
             self.answer_repeated_request(ty);

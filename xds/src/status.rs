@@ -19,7 +19,8 @@ pub struct TypeStatus {
     pub acked_version: Option<Version>,
     /// The nonce of the response that waits for its acknowledgement.
     pub in_flight: Option<u64>,
-    /// What the proxy last refused, until it accepts a later response and no refused content is left.
+    /// What the proxy last refused, until no refused content is left and it accepted something later
+    /// or needs nothing.
     pub refusal: Option<Refusal>,
     /// Responses accepted on this stream.
     pub acks: u64,

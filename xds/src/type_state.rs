@@ -51,8 +51,8 @@ pub(crate) struct TypeState {
     /// State of the world: the proxy has resources from before this stream that are not known by name, and a
     /// full response that leaves one out would delete it.
     pub holds_unnamed: bool,
-    /// Incremental: removals wait for the answer to the first response, which comes after the proxy has said
-    /// what else it has.
+    /// The proxy came with resources from an earlier stream and may not have named all of them yet: each
+    /// type has a request of its own. An answer to any response comes after those.
     pub resuming: bool,
     claim: Option<Claim>,
     in_flight: Option<InFlight>,
@@ -93,64 +93,56 @@ impl TypeState {
     /// Brings the state in line with the newest set.
     pub(crate) fn adopt(&mut self, ty: ResourceType, target: &Arc<ResourceSet>) {
         self.ledger.rebase(target, &self.subscription);
-        self.refused.retain(|names| {
-            names
-                .iter()
-                .all(|(name, wanted)| target.version_of(name) == *wanted)
-        });
-        match self.claim.take() {
-            Some(Claim::Version(version)) => self.adopt_version(ty, &version, target),
-            Some(Claim::Resources(versions)) => self.adopt_resources(ty, &versions, target),
-            None => {}
+        let unchanged =
+            |(name, wanted): &(Arc<str>, Option<Version>)| target.version_of(name) == *wanted;
+        self.refused.retain(|names| names.iter().all(unchanged));
+        let Some(claim) = self.claim.take() else {
+            return;
+        };
+        self.resuming = true;
+        let reachable = self.target_version(target);
+        match claim {
+            Claim::Version(version) if version == reachable.to_string() => self.adopt_all(),
+            Claim::Version(_) => self.adopt_unnamed(ty),
+            Claim::Resources(versions) => self.adopt_resources(&versions, target),
+        }
+        if self.ledger.is_settled() && !self.owed && !self.holds_unnamed {
+            self.sent_version = Some(reachable);
+            self.acked_version = Some(reachable);
         }
     }
 
-    /// "ACK/NACK and resource type instance version": resources that the proxy has already seen need not be
-    /// sent again, if its subscription is the same. It is: the version is the hash of every subscribed name.
-    fn adopt_version(&mut self, ty: ResourceType, version: &str, target: &ResourceSet) {
-        let reachable = self.target_version(target);
-        if reachable.to_string() == version {
-            self.ledger.settle();
-            self.owed = false;
-            self.sent_version = Some(reachable);
-            self.acked_version = Some(reachable);
-        } else {
-            self.holds_unnamed = ty.is_full_state();
+    /// "ACK/NACK and resource type instance version": resources that the proxy has already seen need not
+    /// be sent again, if its subscription is the same. It is: the version covers every subscribed name.
+    fn adopt_all(&mut self) {
+        self.ledger.settle();
+        self.owed = false;
+    }
+
+    /// The proxy has something, but not what it would be sent now.
+    fn adopt_unnamed(&mut self, ty: ResourceType) {
+        self.holds_unnamed = ty.is_full_state();
+        if ResourceType::USERS.contains(&ty) {
+            for name in self.subscription.names() {
+                self.ledger.get_mut(name).holds = Holding::Foreign;
+            }
         }
     }
 
     /// "Incremental xDS": a reconnecting proxy names what it has, to avoid having it sent again.
-    fn adopt_resources(
-        &mut self,
-        ty: ResourceType,
-        versions: &HashMap<String, String>,
-        target: &ResourceSet,
-    ) {
+    fn adopt_resources(&mut self, versions: &HashMap<String, String>, target: &ResourceSet) {
         let subscription = &self.subscription;
-        let claimed = versions
+        for (name, version) in versions
             .iter()
-            .filter(|(name, _)| subscription.contains(name));
-        let mut stale = false;
-        for (name, version) in claimed {
+            .filter(|(name, _)| subscription.contains(name))
+        {
             self.owed = false;
-            let known = target
-                .get(name)
-                .filter(|it| it.version().to_string() == *version);
-            stale |= target.get(name).is_none();
-            let name = known.map_or_else(|| Arc::from(name.as_str()), |it| Arc::clone(it.name()));
-            match known {
-                Some(_) => self.ledger.drop_row(&name),
-                None => self.ledger.set(&name, Entry::foreign()),
+            match target.get(name) {
+                Some(resource) if resource.version().to_string() == *version => {
+                    self.ledger.drop_row(name);
+                }
+                _ => self.ledger.set(&Arc::from(name.as_str()), Entry::foreign()),
             }
-        }
-        if stale && ty == ResourceType::Cluster {
-            self.resuming = true;
-            self.owed = true;
-        }
-        if self.ledger.is_settled() && !self.subscription.is_empty() {
-            let version = self.target_version(target);
-            self.sent_version = Some(version);
-            self.acked_version = Some(version);
         }
     }
 
@@ -221,6 +213,16 @@ impl TypeState {
         }
     }
 
+    /// Makes a subscribed resource be sent once more, and counts it as missing until then.
+    pub(crate) fn tell_anew(&mut self, name: &Arc<str>) {
+        if self.subscription.contains(name) {
+            self.release(name);
+            let entry = self.ledger.get_mut(name);
+            entry.told = Holding::Unsaid;
+            entry.holds = Holding::Unsaid;
+        }
+    }
+
     /// Records a response.
     pub(crate) fn sent(&mut self, nonce: u64, version: Version, told: Vec<Told>) {
         for Told { name, resource, .. } in &told {
@@ -239,23 +241,25 @@ impl TypeState {
     }
 
     /// Records the proxy's answer to the response in flight.
-    pub(crate) fn answered(&mut self, answer: Result<(), String>) {
+    pub(crate) fn answered(&mut self, ty: ResourceType, answer: Result<(), String>) {
         let Some(flight) = self.in_flight.take() else {
             return;
         };
-        self.resuming = false;
         match answer {
-            Ok(()) => self.accepted(flight),
-            Err(message) => self.refused(flight, message),
+            Ok(()) => self.accepted(ty, flight),
+            Err(message) => self.refused(ty, flight, message),
         }
     }
 
-    fn accepted(&mut self, flight: InFlight) {
+    fn accepted(&mut self, ty: ResourceType, flight: InFlight) {
         self.acks = self.acks.saturating_add(1);
         self.acked_version = Some(flight.version);
         self.holds_unnamed = false;
         for Told { name, resource, .. } in flight.told {
-            self.ledger.get_mut(&name).holds = Holding::from_sent(resource.as_ref());
+            // Envoy keeps a route that is gone until no listener uses it; then it unsubscribes.
+            if ty != ResourceType::Route || resource.is_some() {
+                self.ledger.get_mut(&name).holds = Holding::from_sent(resource.as_ref());
+            }
         }
         self.ledger.compact(&self.subscription);
         if self.refused.is_empty() {
@@ -263,14 +267,20 @@ impl TypeState {
         }
     }
 
-    fn refused(&mut self, flight: InFlight, message: String) {
+    fn refused(&mut self, ty: ResourceType, flight: InFlight, message: String) {
         self.nacks = self.nacks.saturating_add(1);
         self.refusal = Some(Refusal {
             version: flight.version,
             message,
         });
-        for Told { name, .. } in &flight.told {
-            self.ledger.get_mut(name).doubted = true;
+        for Told { name, resource, .. } in &flight.told {
+            let entry = self.ledger.get_mut(name);
+            entry.told = Holding::from_sent(resource.as_ref());
+            entry.doubted = true;
+            // Part of a refused response may have been taken: what it removed is not to be relied on.
+            if resource.is_none() && !ResourceType::USERS.contains(&ty) {
+                entry.holds = Holding::Unsaid;
+            }
         }
         if !flight.told.is_empty() {
             let names = flight.told.into_iter().map(|told| (told.name, told.wanted));
@@ -295,7 +305,7 @@ impl TypeState {
     fn is_in_sync(&self, target: &ResourceSet, says_absence: bool) -> bool {
         let confirmed = |name: &str, entry: &Entry| match target.get(name) {
             Some(resource) => entry.is_settled_at(resource),
-            None => !says_absence || !(entry.told.is_present() || entry.holds.is_present()),
+            None => !says_absence || entry.is_said(None),
         };
         self.subscription.is_started()
             && self.in_flight.is_none()
@@ -308,16 +318,17 @@ impl TypeState {
 
     pub(crate) fn status(&self, target: Option<&ResourceSet>, says_absence: bool) -> TypeStatus {
         let target = target.filter(|_| self.subscription.is_started());
+        let in_sync = target.is_some_and(|target| self.is_in_sync(target, says_absence));
         TypeStatus {
             subscription: self.subscription.clone(),
             target_version: target.map(|target| self.target_version(target)),
             sent_version: self.sent_version,
             acked_version: self.acked_version,
             in_flight: self.in_flight(),
-            refusal: self.refusal.clone(),
+            refusal: self.refusal.clone().filter(|_| !in_sync),
             acks: self.acks,
             nacks: self.nacks,
-            in_sync: target.is_some_and(|target| self.is_in_sync(target, says_absence)),
+            in_sync,
         }
     }
 }
