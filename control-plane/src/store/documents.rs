@@ -20,10 +20,10 @@ pub(super) async fn all(connection: &mut AnyConnection) -> Result<Vec<Entry>, St
 
 fn entry(row: &AnyRow) -> Result<Entry, StoreError> {
     let name = |column| row.try_get(column).unwrap_or_else(|_| "?".to_owned());
-    read(row).map_err(|source| StoreError::Row {
+    read(row).map_err(|fault| StoreError::Row {
         kind: name("kind"),
         key: name("key"),
-        source: Box::new(source),
+        fault: Box::new(fault),
     })
 }
 

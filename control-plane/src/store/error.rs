@@ -1,5 +1,6 @@
 //! What can go wrong with the store. The messages are read by who starts the server or by who is on
-//! call, so they name the file or the row.
+//! call, so they name the file or the row. A message holds its cause and the cause is not told again
+//! as a source, so that a printed chain says everything once.
 
 use crate::model::document::RestoreError;
 use crate::model::integrity::Conflict;
@@ -18,12 +19,12 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// The database cannot be opened for writing.
-    #[error("cannot open the database {}: {source}; is the folder there, and may we write in it?", .path.display())]
+    #[error("cannot open the database {}: {reason}; is the folder there, and may we write in it?", .path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// What the database said.
-        source: sqlx::Error,
+        reason: String,
     },
     /// The file is something else, or damaged.
     #[error("{} is not a database of ours or is damaged: {reason}; move it away or restore a copy", .path.display())]
@@ -47,26 +48,26 @@ pub enum StoreError {
     #[error("cannot bring the database's schema up to date: {0}")]
     Migrate(sqlx::migrate::MigrateError),
     /// A row is not what we wrote.
-    #[error("table documents, row kind={kind} key={key}: {source}")]
+    #[error("table documents, row kind={kind} key={key}: {fault}")]
     Row {
         /// The row's kind.
         kind: String,
         /// The row's key.
         key: String,
         /// What is wrong with it.
-        source: Box<RowError>,
+        fault: Box<RowError>,
     },
     /// Each row is good, but not with another.
     #[error("the stored model contradicts itself: {0}")]
-    Inconsistent(#[from] Box<Conflict>),
+    Inconsistent(Box<Conflict>),
     /// Another writer has made the revision that we were about to make.
     #[error("another writer has changed the model at the same time")]
     Raced,
     /// A document could not be written as text.
-    #[error("a document could not be written: {0}")]
+    #[error(transparent)]
     Encode(#[from] serde_json::Error),
     /// The database failed.
-    #[error("the database failed: {0}")]
+    #[error(transparent)]
     Sql(#[from] sqlx::Error),
 }
 

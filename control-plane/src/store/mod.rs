@@ -50,7 +50,7 @@ impl Store {
             model.insert(entry);
         }
         snapshot.commit().await?;
-        integrity::check(&model)?;
+        integrity::check(&model).map_err(StoreError::Inconsistent)?;
         Ok(model)
     }
 

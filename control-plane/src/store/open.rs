@@ -36,7 +36,7 @@ impl Store {
             })
             .connect(&url)
             .await
-            .map_err(|source| open_error(path, source))?;
+            .map_err(|source| open_error(path, &source))?;
         Ok(Self { pool })
     }
 }
@@ -44,7 +44,7 @@ impl Store {
 /// Checks and migrates over one connection of its own: a pool would try again for half a minute
 /// where a file is simply not a database.
 async fn prepare(path: &Path, url: &str) -> Result<(), StoreError> {
-    let opened = |source| open_error(path, source);
+    let opened = |source| open_error(path, &source);
     let mut connection = AnyConnection::connect(url).await.map_err(opened)?;
     connection.execute(PRAGMAS).await.map_err(opened)?;
     // Stays with the file: readers and the writer do not wait for one another.
@@ -93,7 +93,7 @@ fn url(path: &Path) -> Result<String, StoreError> {
 const CORRUPT: i32 = 11;
 const NOT_A_DATABASE: i32 = 26;
 
-fn open_error(path: &Path, source: sqlx::Error) -> StoreError {
+fn open_error(path: &Path, source: &sqlx::Error) -> StoreError {
     let path = path.to_owned();
     // The code's low byte is the primary one, what is above details it.
     let code = source
@@ -106,7 +106,10 @@ fn open_error(path: &Path, source: sqlx::Error) -> StoreError {
             path,
             reason: source.to_string(),
         },
-        _ => StoreError::Open { path, source },
+        _ => StoreError::Open {
+            path,
+            reason: source.to_string(),
+        },
     }
 }
 
