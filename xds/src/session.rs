@@ -104,6 +104,7 @@ impl Session {
     pub(crate) fn answered(&mut self, ty: ResourceType, answer: Result<(), String>) {
         self.states.get_mut(ty).answered(ty, answer);
         self.states.get_mut(ResourceType::Cluster).resuming = false;
+        self.states.get_mut(ResourceType::Endpoint).outdated = Vec::new();
     }
 
     pub(crate) fn set_snapshot(&mut self, snapshot: &Snapshot) {
@@ -112,7 +113,7 @@ impl Session {
 
     pub(crate) fn status(&self, ty: ResourceType) -> TypeStatus {
         let target = self.snapshot.as_ref().map(|snapshot| snapshot.get(ty));
-        self.states.get(ty).status(target, self.says_absence(ty))
+        self.states.get(ty).status(target, self.says_gone(ty))
     }
 
     /// Everything that can be sent now. Calling it again says nothing new.
@@ -133,9 +134,14 @@ impl Session {
             .collect()
     }
 
-    /// Whether the protocol can say of this type that a resource is gone ("Deleting Resources").
-    const fn says_absence(&self, ty: ResourceType) -> bool {
-        matches!(self.protocol, Protocol::Delta) || ty.is_full_state()
+    /// Whether a proxy is told that a resource it has is gone ("Deleting Resources"). State of the world
+    /// can say it of clusters and listeners only. Envoy keeps a route as long as a listener uses it,
+    /// whatever it is told, but would no longer say after a reconnect that it has it.
+    const fn says_gone(&self, ty: ResourceType) -> bool {
+        match self.protocol {
+            Protocol::Sotw => ty.is_full_state(),
+            Protocol::Delta => !matches!(ty, ResourceType::Route),
+        }
     }
 
     fn plan(&self, snapshot: &Snapshot, ty: ResourceType, turn: Turn) -> Option<Plan> {
@@ -186,9 +192,9 @@ impl Session {
             Holding::Unsaid => {
                 self.protocol == Protocol::Delta && state.subscription.names().contains(name)
             }
-            _ => true,
+            _ => self.says_gone(ty),
         };
-        if !due || !self.says_absence(ty) {
+        if !due {
             Verdict::Settled
         } else if !refused && gate.may_remove(name) {
             Verdict::Say(None)
@@ -213,7 +219,11 @@ impl Session {
                 continue;
             };
             let serves = knows_cluster(&self.states, cluster.name());
+            let resuming = self.states.get(ResourceType::Cluster).resuming;
             let endpoints = self.states.get_mut(ResourceType::Endpoint);
+            if resuming {
+                endpoints.outdated.push(Arc::clone(needed));
+            }
             if serves {
                 endpoints.tell_again(needed);
             } else {

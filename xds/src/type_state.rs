@@ -55,6 +55,8 @@ pub(crate) struct TypeState {
     /// type has a request of its own. An answer to any response comes after those.
     pub resuming: bool,
     claim: Option<Claim>,
+    /// Names to send whatever the first request, still to come, says the proxy has of them.
+    pub outdated: Vec<Arc<str>>,
     in_flight: Option<InFlight>,
     last_nonce: Option<u64>,
     refused: Vec<Refused>,
@@ -105,6 +107,9 @@ impl TypeState {
             Claim::Version(version) if version == reachable.to_string() => self.adopt_all(),
             Claim::Version(_) => self.adopt_unnamed(ty),
             Claim::Resources(versions) => self.adopt_resources(&versions, target),
+        }
+        for name in self.outdated.clone() {
+            self.tell_anew(&name);
         }
         if self.ledger.is_settled() && !self.owed && !self.holds_unnamed {
             self.sent_version = Some(reachable);
@@ -206,20 +211,18 @@ impl TypeState {
         }
     }
 
-    /// Makes a subscribed resource be sent once more; the proxy keeps what it holds meanwhile.
+    /// Makes a resource be sent once more; the proxy keeps what it holds meanwhile.
     pub(crate) fn tell_again(&mut self, name: &Arc<str>) {
         if self.subscription.contains(name) {
             self.ledger.get_mut(name).told = Holding::Unsaid;
         }
     }
 
-    /// Makes a subscribed resource be sent once more, and counts it as missing until then.
+    /// Makes a resource be sent once more, and counts it as missing until then.
     pub(crate) fn tell_anew(&mut self, name: &Arc<str>) {
         if self.subscription.contains(name) {
             self.release(name);
-            let entry = self.ledger.get_mut(name);
-            entry.told = Holding::Unsaid;
-            entry.holds = Holding::Unsaid;
+            self.ledger.set(name, Entry::default());
         }
     }
 
@@ -246,20 +249,17 @@ impl TypeState {
             return;
         };
         match answer {
-            Ok(()) => self.accepted(ty, flight),
+            Ok(()) => self.accepted(flight),
             Err(message) => self.refused(ty, flight, message),
         }
     }
 
-    fn accepted(&mut self, ty: ResourceType, flight: InFlight) {
+    fn accepted(&mut self, flight: InFlight) {
         self.acks = self.acks.saturating_add(1);
         self.acked_version = Some(flight.version);
         self.holds_unnamed = false;
         for Told { name, resource, .. } in flight.told {
-            // Envoy keeps a route that is gone until no listener uses it; then it unsubscribes.
-            if ty != ResourceType::Route || resource.is_some() {
-                self.ledger.get_mut(&name).holds = Holding::from_sent(resource.as_ref());
-            }
+            self.ledger.get_mut(&name).holds = Holding::from_sent(resource.as_ref());
         }
         self.ledger.compact(&self.subscription);
         if self.refused.is_empty() {
@@ -300,12 +300,12 @@ impl TypeState {
         Version::of_named(subscribed.map(|it| (&**it.name(), it.version())))
     }
 
-    /// Whether the proxy confirmed all it subscribed to. `says_absence` is whether the protocol can tell it
-    /// that a resource is gone.
-    fn is_in_sync(&self, target: &ResourceSet, says_absence: bool) -> bool {
+    /// Whether the proxy confirmed all it subscribed to. `says_gone` is whether it is told that a resource
+    /// is gone.
+    fn is_in_sync(&self, target: &ResourceSet, says_gone: bool) -> bool {
         let confirmed = |name: &str, entry: &Entry| match target.get(name) {
             Some(resource) => entry.is_settled_at(resource),
-            None => !says_absence || entry.is_said(None),
+            None => !says_gone || entry.is_said(None),
         };
         self.subscription.is_started()
             && self.in_flight.is_none()
@@ -316,9 +316,9 @@ impl TypeState {
                 .all(|(name, entry)| confirmed(name, entry))
     }
 
-    pub(crate) fn status(&self, target: Option<&ResourceSet>, says_absence: bool) -> TypeStatus {
+    pub(crate) fn status(&self, target: Option<&ResourceSet>, says_gone: bool) -> TypeStatus {
         let target = target.filter(|_| self.subscription.is_started());
-        let in_sync = target.is_some_and(|target| self.is_in_sync(target, says_absence));
+        let in_sync = target.is_some_and(|target| self.is_in_sync(target, says_gone));
         TypeStatus {
             subscription: self.subscription.clone(),
             target_version: target.map(|target| self.target_version(target)),

@@ -249,17 +249,30 @@ fn a_proxy_that_reconnects_is_sent_nothing_twice() {
 #[test]
 fn a_proxy_that_reconnects_is_sent_what_changed_and_told_what_is_gone() {
     let target = snapshot([
-        route("same", 1, &[]),
-        route("new", 1, &[]),
-        route("changed", 2, &[]),
+        extension("same", 1, &[]),
+        extension("new", 1, &[]),
+        extension("changed", 2, &[]),
     ]);
     let mut stream = open(&target);
     let has = [("same", Some(&target)), ("changed", None), ("gone", None)];
     let response = one(
         &mut stream,
-        resume(Route, &["same", "new", "changed", "gone"], &has),
+        resume(Extension, &["same", "new", "changed", "gone"], &has),
     );
-    assert_eq!(lines(&[response]), ["RDS changed@2 new@1 -gone"]);
+    assert_eq!(lines(&[response]), ["ECDS changed@2 new@1 -gone"]);
+}
+
+#[test]
+fn a_gone_route_is_left_to_the_listener_that_uses_it() {
+    let mut stream = open(&snapshot([cluster("a", 1), route("r", 1, &["a"])]));
+    let clusters = one(&mut stream, subscribe(Cluster, &["*"], &[]));
+    silent(&mut stream, subscribe(Route, &["r"], &[]));
+    let routes = one(&mut stream, delta_ack(&clusters));
+    silent(&mut stream, delta_ack(&routes));
+    assert!(stream.on_snapshot(&snapshot([])).is_empty());
+    assert!(stream.status(Route).in_sync && !stream.status(Cluster).in_sync);
+    let removal = one(&mut stream, subscribe(Route, &[], &["r"]));
+    assert_eq!(lines(&[removal]), ["CDS -a"]);
 }
 
 #[test]
