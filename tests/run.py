@@ -148,7 +148,7 @@ def run_own_tests():
 
 
 def main(flags):
-    if not run([os.environ.get("MAKE", "make"), "setup", "build", "filter"]):
+    if not run([os.environ.get("MAKE", "make"), "--no-print-directory", "setup", "build", "filter"]):
         print("the set-up or the build failed; no test was run")
         print(Count())
         return 1

@@ -11,7 +11,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
     reason = "test code: a panic is a failed test"
 )]
 
