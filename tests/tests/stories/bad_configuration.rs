@@ -3,9 +3,9 @@
 //! know: an address that is not its own, and a filter that is not on its disk.
 
 use watershed_tests::envoy::Transport;
-use watershed_tests::split::assert_split;
+use watershed_tests::split::{SIGNIFICANT, assert_split, by_variant, p_value};
 use watershed_tests::traffic::{Traffic, ask_all, units};
-use watershed_tests::{Stack, documents};
+use watershed_tests::{Stack, documents, eventually};
 
 async fn a_listener_that_cannot_be_bound(transport: Transport) {
     let stack = Stack::with_chat(transport).await;
@@ -34,11 +34,10 @@ async fn a_listener_that_cannot_be_bound(transport: Transport) {
         &documents::weights(&ramped),
     )
     .await;
-    watershed_tests::eventually("the new weights are served", async || {
+    eventually("the new weights are served", async || {
         let answers = ask_all(stack.gateway(), &units(2_000)).await;
-        let p =
-            watershed_tests::split::p_value(&watershed_tests::split::by_variant(&answers), &ramped);
-        if p > watershed_tests::split::SIGNIFICANT {
+        let p = p_value(&by_variant(&answers), &ramped);
+        if p > SIGNIFICANT {
             Ok(())
         } else {
             Err(format!("p = {p:e}"))
@@ -47,8 +46,16 @@ async fn a_listener_that_cannot_be_bound(transport: Transport) {
     .await;
 
     api.delete("/v1/services/elsewhere").await;
-    let fleet = api.until_in_sync("chat-model").await;
-    assert_eq!(fleet["refused"], 0, "{fleet:#}");
+    eventually("the refusal is gone", async || {
+        let fleet = api.fleet("chat-model", "default").await;
+        let mended = fleet["refused"] == 0 && fleet["in_sync"] == true;
+        if mended {
+            Ok(())
+        } else {
+            Err(format!("{fleet:#}"))
+        }
+    })
+    .await;
     traffic.stop_unharmed().await;
 }
 
