@@ -14,6 +14,8 @@ use crate::host::HostError;
 use std::ptr::null_mut;
 
 const REQUEST_HEADERS: u32 = 0;
+const RESPONSE_HEADERS: u32 = 2;
+const REQUEST_BODY: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
 /// Status code for something that is not there.
@@ -38,7 +40,20 @@ unsafe extern "C" {
         value: *const u8,
         value_length: usize,
     ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *const u8,
+        value_length: usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, length: usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_length: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
     fn proxy_set_property(
         path: *const u8,
         path_length: usize,
@@ -55,6 +70,11 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(bytes: *mut u8, length: usize) -> u32;
 }
 
 fn ok(call: &'static str, status: u32) -> Result<(), HostError> {
@@ -86,22 +106,43 @@ pub(crate) fn now_nanoseconds() -> Result<u64, HostError> {
 }
 
 pub(crate) fn plugin_configuration() -> Result<Vec<u8>, HostError> {
+    buffer(PLUGIN_CONFIGURATION, usize::MAX)
+}
+
+pub(crate) fn request_body(most: usize) -> Result<Vec<u8>, HostError> {
+    buffer(REQUEST_BODY, most)
+}
+
+/// The first bytes of a buffer; one that is not there is empty.
+fn buffer(kind: u32, most: usize) -> Result<Vec<u8>, HostError> {
     let (mut data, mut length) = (null_mut(), 0);
     // SAFETY: both out-pointers live until the call is over.
-    let status = unsafe {
-        proxy_get_buffer_bytes(
-            PLUGIN_CONFIGURATION,
-            0,
-            usize::MAX,
-            &raw mut data,
-            &raw mut length,
-        )
-    };
+    let status = unsafe { proxy_get_buffer_bytes(kind, 0, most, &raw mut data, &raw mut length) };
     let bytes = owned(data, length);
     match status {
         NOT_FOUND => Ok(Vec::new()),
         status => ok("get_buffer_bytes", status).map(|()| bytes),
     }
+}
+
+/// A property by its path, whose segments are parted by a zero byte; one that is not there is empty.
+pub(crate) fn property(path: &str) -> Result<Vec<u8>, HostError> {
+    let (mut data, mut length) = (null_mut(), 0);
+    // SAFETY: see the top of this file; both out-pointers live until the call is over.
+    let status =
+        unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut length) };
+    let bytes = owned(data, length);
+    match status {
+        NOT_FOUND => Ok(Vec::new()),
+        status => ok("get_property", status).map(|()| bytes),
+    }
+}
+
+pub(crate) fn random() -> Result<u128, HostError> {
+    let mut bytes = [0; 16];
+    // SAFETY: the host writes as many bytes as the array has.
+    let status = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+    ok("random_get", status).map(|()| u128::from_le_bytes(bytes))
 }
 
 pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
@@ -114,17 +155,35 @@ pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
 }
 
 pub(crate) fn set_request_header(name: &str, value: &[u8]) -> Result<(), HostError> {
+    set_header(REQUEST_HEADERS, name, value)
+}
+
+pub(crate) fn set_response_header(name: &str, value: &[u8]) -> Result<(), HostError> {
+    set_header(RESPONSE_HEADERS, name, value)
+}
+
+fn set_header(map: u32, name: &str, value: &[u8]) -> Result<(), HostError> {
+    let (name, name_length) = (name.as_ptr(), name.len());
     // SAFETY: see the top of this file.
     let status = unsafe {
-        proxy_replace_header_map_value(
-            REQUEST_HEADERS,
-            name.as_ptr(),
-            name.len(),
+        proxy_replace_header_map_value(map, name, name_length, value.as_ptr(), value.len())
+    };
+    ok("replace_header_map_value", status)
+}
+
+pub(crate) fn add_response_header(name: &str, value: &[u8]) -> Result<(), HostError> {
+    let (name, name_length) = (name.as_ptr(), name.len());
+    // SAFETY: see the top of this file.
+    let status = unsafe {
+        proxy_add_header_map_value(
+            RESPONSE_HEADERS,
+            name,
+            name_length,
             value.as_ptr(),
             value.len(),
         )
     };
-    ok("replace_header_map_value", status)
+    ok("add_header_map_value", status)
 }
 
 pub(crate) fn remove_request_header(name: &str) -> Result<(), HostError> {

@@ -31,12 +31,36 @@ impl Host for Envoy {
         abi::request_headers().map(HeaderMap::new)
     }
 
+    fn request_body(&self, most: usize) -> Result<Vec<u8>, HostError> {
+        abi::request_body(most)
+    }
+
+    fn metadata(&self) -> Result<Vec<u8>, HostError> {
+        abi::property("metadata")
+    }
+
+    fn source_address(&self) -> Result<Vec<u8>, HostError> {
+        abi::property("source\0address")
+    }
+
+    fn random(&self) -> Result<u128, HostError> {
+        abi::random()
+    }
+
     fn set_request_header(&self, name: &str, value: &[u8]) -> Result<(), HostError> {
         abi::set_request_header(name, value)
     }
 
     fn remove_request_header(&self, name: &str) -> Result<(), HostError> {
         abi::remove_request_header(name)
+    }
+
+    fn set_response_header(&self, name: &str, value: &[u8]) -> Result<(), HostError> {
+        abi::set_response_header(name, value)
+    }
+
+    fn add_response_header(&self, name: &str, value: &[u8]) -> Result<(), HostError> {
+        abi::add_response_header(name, value)
     }
 
     fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), HostError> {

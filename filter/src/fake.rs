@@ -12,10 +12,18 @@ use watershed_proto::filter::v1::AssignmentRecord;
 
 type Pair = (Vec<u8>, Vec<u8>);
 
+/// From one random number of the fake to the next: odd, so that all come before one comes again.
+const RANDOM_STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
 #[derive(Default)]
 pub(crate) struct FakeHost {
     configuration: RefCell<Vec<u8>>,
     headers: RefCell<Vec<Pair>>,
+    body: RefCell<Vec<u8>>,
+    metadata: RefCell<Vec<u8>>,
+    source_address: RefCell<Vec<u8>>,
+    random: Cell<u128>,
+    response: RefCell<Vec<Pair>>,
     record: RefCell<Option<Vec<u8>>>,
     now_ms: Cell<i64>,
     errors: RefCell<Vec<String>>,
@@ -98,6 +106,43 @@ impl Host for FakeHost {
     fn request_headers(&self) -> Result<HeaderMap, HostError> {
         self.call("request_headers")?;
         Ok(HeaderMap::new(serialise(&self.headers.borrow())))
+    }
+
+    fn request_body(&self, most: usize) -> Result<Vec<u8>, HostError> {
+        self.call("request_body")?;
+        let body = self.body.borrow();
+        Ok(body[..most.min(body.len())].to_vec())
+    }
+
+    fn metadata(&self) -> Result<Vec<u8>, HostError> {
+        self.call("metadata")?;
+        Ok(self.metadata.borrow().clone())
+    }
+
+    fn source_address(&self) -> Result<Vec<u8>, HostError> {
+        self.call("source_address")?;
+        Ok(self.source_address.borrow().clone())
+    }
+
+    fn random(&self) -> Result<u128, HostError> {
+        self.call("random")?;
+        self.random.set(self.random.get().wrapping_add(RANDOM_STEP));
+        Ok(self.random.get())
+    }
+
+    fn set_response_header(&self, name: &str, value: &[u8]) -> Result<(), HostError> {
+        self.call("set_response_header")?;
+        let mut headers = self.response.borrow_mut();
+        headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name.as_bytes()));
+        headers.push((name.as_bytes().to_vec(), value.to_vec()));
+        Ok(())
+    }
+
+    fn add_response_header(&self, name: &str, value: &[u8]) -> Result<(), HostError> {
+        self.call("add_response_header")?;
+        let mut headers = self.response.borrow_mut();
+        headers.push((name.as_bytes().to_vec(), value.to_vec()));
+        Ok(())
     }
 
     fn set_request_header(&self, name: &str, value: &[u8]) -> Result<(), HostError> {

@@ -44,6 +44,32 @@ pub trait Host {
     /// [`HostError`].
     fn request_headers(&self) -> Result<HeaderMap, HostError>;
 
+    /// What has come of the request's body so far, up to `most` bytes. Valid while its data or its
+    /// trailers are handled.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn request_body(&self, most: usize) -> Result<Vec<u8>, HostError>;
+
+    /// The request's dynamic metadata, a serialised `envoy.config.core.v3.Metadata`; empty where
+    /// there is none.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn metadata(&self) -> Result<Vec<u8>, HostError>;
+
+    /// The address of the client with its port, as the host determined it.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn source_address(&self) -> Result<Vec<u8>, HostError>;
+
+    /// 128 bits that nobody can foretell.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn random(&self) -> Result<u128, HostError>;
+
     /// Sets a request header, in place of any value that it has.
     ///
     /// # Errors
@@ -55,6 +81,20 @@ pub trait Host {
     /// # Errors
     /// [`HostError`].
     fn remove_request_header(&self, name: &str) -> Result<(), HostError>;
+
+    /// Sets a response header, in place of any value that it has. Valid while the response's headers
+    /// are handled.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn set_response_header(&self, name: &str, value: &[u8]) -> Result<(), HostError>;
+
+    /// Adds a response header beside those of the same name. Valid as
+    /// [`Host::set_response_header`].
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn add_response_header(&self, name: &str, value: &[u8]) -> Result<(), HostError>;
 
     /// Leaves `value` in the request's filter state, under `wasm.{name}`.
     ///

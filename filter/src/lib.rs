@@ -22,6 +22,9 @@
 
 #[cfg(target_arch = "wasm32")]
 mod abi;
+pub mod baggage;
+pub mod body;
+pub mod claims;
 pub mod config;
 pub mod counters;
 #[cfg(target_arch = "wasm32")]
@@ -30,5 +33,7 @@ mod envoy;
 mod fake;
 pub mod header_map;
 pub mod host;
+pub mod record;
 pub mod request;
 pub mod root;
+pub mod set_cookie;
