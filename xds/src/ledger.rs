@@ -44,6 +44,9 @@ impl Holding {
     }
 }
 
+/// How many refused versions of one name are remembered.
+const MAX_DOUBTS: usize = 16;
+
 /// One name's row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
@@ -53,15 +56,53 @@ pub(crate) struct Entry {
     pub holds: Holding,
     /// The last response about this name was refused: the proxy may or may not have taken its part of it.
     pub doubted: bool,
+    /// What was refused since the last confirmation, any of which the proxy may have taken.
+    doubts: Vec<Arc<Resource>>,
 }
 
 impl Entry {
+    /// The proxy was told something.
+    pub(crate) fn tell(&mut self, resource: Option<&Arc<Resource>>) {
+        self.told = Holding::from_sent(resource);
+        self.doubted = false;
+    }
+
+    /// The proxy confirmed what it was told.
+    pub(crate) fn confirm(&mut self, resource: Option<&Arc<Resource>>) {
+        self.holds = Holding::from_sent(resource);
+        self.doubts = Vec::new();
+    }
+
+    /// The proxy refused what it was told, or something else in the same response.
+    pub(crate) fn doubt(&mut self, resource: Option<&Arc<Resource>>) {
+        self.told = Holding::from_sent(resource);
+        self.doubted = true;
+        if let Some(resource) = resource {
+            self.doubts.retain(|it| it.version() != resource.version());
+            if self.doubts.len() >= MAX_DOUBTS {
+                self.doubts.remove(0);
+            }
+            self.doubts.push(Arc::clone(resource));
+        }
+    }
+
+    /// Every resource that the proxy may have under this name, as far as it is known.
+    pub(crate) fn possible(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        let known = self.told.ours().into_iter().chain(self.holds.ours());
+        known.chain(&self.doubts)
+    }
+
+    /// Whether the proxy may have something of which only the name is known.
+    pub(crate) const fn is_foreign(&self) -> bool {
+        matches!(self.told, Holding::Foreign) || matches!(self.holds, Holding::Foreign)
+    }
+
     fn settled(resource: &Arc<Resource>) -> Self {
         let held = || Holding::Ours(Arc::clone(resource));
         Self {
             told: held(),
             holds: held(),
-            doubted: false,
+            ..Self::default()
         }
     }
 
@@ -78,7 +119,7 @@ impl Entry {
         Self {
             told: Holding::Foreign,
             holds: Holding::Foreign,
-            doubted: false,
+            ..Self::default()
         }
     }
 

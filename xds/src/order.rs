@@ -127,15 +127,11 @@ impl<'a> Gate<'a> {
                 return Kept::Everything;
             }
             for (_, entry) in state.ledger.open() {
-                for holding in [&entry.told, &entry.holds] {
-                    match holding {
-                        Holding::Ours(resource) => {
-                            names.extend(resource.references().iter().cloned());
-                        }
-                        Holding::Foreign => return Kept::Everything,
-                        Holding::Unsaid | Holding::Gone => {}
-                    }
+                if entry.is_foreign() {
+                    return Kept::Everything;
                 }
+                let references = entry.possible().flat_map(|it| it.references());
+                names.extend(references.cloned());
             }
         }
         Kept::Names(names)
@@ -148,13 +144,10 @@ impl<'a> Gate<'a> {
             if target.get(name).is_some() {
                 continue;
             }
-            for holding in [&entry.told, &entry.holds] {
-                match holding {
-                    Holding::Ours(cluster) => names.extend(cluster.endpoints().cloned()),
-                    Holding::Foreign => return Kept::Everything,
-                    Holding::Unsaid | Holding::Gone => {}
-                }
+            if entry.is_foreign() {
+                return Kept::Everything;
             }
+            names.extend(entry.possible().filter_map(|it| it.endpoints().cloned()));
         }
         Kept::Names(names)
     }

@@ -229,9 +229,7 @@ impl TypeState {
     /// Records a response.
     pub(crate) fn sent(&mut self, nonce: u64, version: Version, told: Vec<Told>) {
         for Told { name, resource, .. } in &told {
-            let entry = self.ledger.get_mut(name);
-            entry.told = Holding::from_sent(resource.as_ref());
-            entry.doubted = false;
+            self.ledger.get_mut(name).tell(resource.as_ref());
         }
         self.owed = false;
         self.last_nonce = Some(nonce);
@@ -259,7 +257,7 @@ impl TypeState {
         self.acked_version = Some(flight.version);
         self.holds_unnamed = false;
         for Told { name, resource, .. } in flight.told {
-            self.ledger.get_mut(&name).holds = Holding::from_sent(resource.as_ref());
+            self.ledger.get_mut(&name).confirm(resource.as_ref());
         }
         self.ledger.compact(&self.subscription);
         if self.refused.is_empty() {
@@ -275,8 +273,7 @@ impl TypeState {
         });
         for Told { name, resource, .. } in &flight.told {
             let entry = self.ledger.get_mut(name);
-            entry.told = Holding::from_sent(resource.as_ref());
-            entry.doubted = true;
+            entry.doubt(resource.as_ref());
             // Part of a refused response may have been taken: what it removed is not to be relied on.
             if resource.is_none() && !ResourceType::USERS.contains(&ty) {
                 entry.holds = Holding::Unsaid;

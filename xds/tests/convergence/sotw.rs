@@ -21,7 +21,7 @@ struct Type {
     version: String,
     nonce: String,
     names: BTreeSet<String>,
-    /// Names dropped since the version was accepted; the version still speaks for them.
+    /// Names dropped, or come too late to be of use; the version may still speak for them.
     dropped: BTreeSet<String>,
 }
 
@@ -103,7 +103,7 @@ impl Speaker for Sotw {
         state.nonce = response.nonce;
         if outcome.is_ok() {
             state.version = response.version_info;
-            state.dropped.clear();
+            state.dropped.extend(sent.difference(&state.names).cloned());
         }
         // An answer already queued for this type would carry the nonce too; Envoy sends one request then.
         requests.retain(|request| request.type_url != ty.type_url());
