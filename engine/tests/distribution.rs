@@ -50,7 +50,7 @@ fn experiment(key: &str, layer: &str, variants: &[(String, Ranges)]) -> Experime
             .map(|(key, ranges)| Variant {
                 key: key.clone(),
                 ranges: ranges.to_proto(),
-                cluster: String::new(),
+                ..Variant::default()
             })
             .collect(),
         fallback: variants[0].0.clone(),

@@ -41,6 +41,7 @@ fn record(plan: &Plan, request: &Value) -> Option<AssignmentRecord> {
             layer_bucket: decision.layer_bucket.into(),
             variant_bucket: decision.variant_bucket.into(),
             reason: decision.reason.into(),
+            ..Assignment::default()
         });
     }
     Some(record)

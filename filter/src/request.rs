@@ -110,6 +110,7 @@ impl Active {
             service: service.key().to_owned(),
             cluster: cluster.unwrap_or_default().to_owned(),
             assignments: decisions.iter().map(assignment).collect(),
+            ..AssignmentRecord::default()
         };
         host.set_filter_state(RECORD_PROPERTY, &record.encode_to_vec())?;
         host.clear_route_cache()
@@ -161,6 +162,7 @@ fn assignment(decision: &Decision<'_, '_>) -> Assignment {
         layer_bucket: decision.layer_bucket.into(),
         variant_bucket: decision.variant_bucket.into(),
         reason: decision.reason.into(),
+        ..Assignment::default()
     }
 }
 

@@ -111,7 +111,9 @@ mod tests {
                 layer_bucket: 17,
                 variant_bucket: 7_500,
                 reason: Reason::Hashed.into(),
+                ..Assignment::default()
             }],
+            ..AssignmentRecord::default()
         }
     }
 

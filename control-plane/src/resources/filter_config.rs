@@ -37,9 +37,11 @@ pub(super) fn filter_config(model: &Model, scopes: &[&Scope<'_>]) -> pb::FilterC
                 key: layer.key.to_string(),
                 salt: layer.design.salt.clone(),
                 hash: pb::Hash::Murmur3V1.into(),
+                ..pb::Layer::default()
             })
             .collect(),
         experiments,
+        ..pb::FilterConfig::default()
     };
     config.version = content_hash(&config.encode_to_vec());
     config
@@ -51,6 +53,7 @@ fn service(scope: &Scope<'_>) -> pb::Service {
         hosts: scope.service.hosts.clone(),
         path_prefixes: scope.service.path_prefixes.clone(),
         default_cluster: scope.default_cluster().to_owned(),
+        ..pb::Service::default()
     }
 }
 
@@ -85,6 +88,7 @@ fn experiment(experiment: &Experiment, here: &BTreeSet<&Key>) -> Option<pb::Expe
         start_ms: design.window.start.map_or(0, Timestamp::as_millisecond),
         end_ms: design.window.end.map_or(0, Timestamp::as_millisecond),
         mode: mode.into(),
+        ..pb::Experiment::default()
     })
 }
 
@@ -93,6 +97,7 @@ fn variant(variant: Variant<'_>) -> pb::Variant {
         key: variant.key.to_string(),
         ranges: variant.ranges.to_proto(),
         cluster: variant.cluster.map(Key::to_string).unwrap_or_default(),
+        ..pb::Variant::default()
     }
 }
 
@@ -138,5 +143,6 @@ fn condition(source: &Attribute, test: &Test) -> pb::Condition {
     pb::Condition {
         attribute: Some(attribute(source)),
         test: Some(test),
+        ..pb::Condition::default()
     }
 }

@@ -1,6 +1,7 @@
 //! Attributes and audience rules.
 
 use super::fault::{At, CompileError, Fault};
+use super::unsupported::unsupported;
 use super::{Attributes, limits, text};
 use crate::attribute::{Attribute, AttributeId};
 use crate::audience::{Rule, Test};
@@ -36,6 +37,15 @@ fn parse(spec: &AttributeSpec) -> Result<Attribute, Fault> {
         Source::Path(_) => Attribute::Path,
         Source::Method(_) => Attribute::Method,
         Source::Host(_) => Attribute::Host,
+        Source::JwtClaim(_) => return Err(unsupported("jwt_claim")),
+        Source::Body(_) => return Err(unsupported("body")),
+        Source::SourceAddress(_) => return Err(unsupported("source_address")),
+        Source::BodySize(_) => return Err(unsupported("body_size")),
+        Source::TimeOfDay(_) => return Err(unsupported("time_of_day")),
+        Source::DayOfWeek(_) => return Err(unsupported("day_of_week")),
+        Source::Date(_) => return Err(unsupported("date")),
+        Source::Generated(_) => return Err(unsupported("generated")),
+        Source::Request(_) => return Err(unsupported("request")),
     })
 }
 
@@ -86,6 +96,7 @@ impl Walk<'_, '_> {
             Some(Kind::Condition(condition)) => {
                 self.condition(&format!("{field}.condition"), condition)
             }
+            Some(Kind::Segment(_)) => Err(self.at.fault(field, unsupported("segment"))),
         }
     }
 
@@ -110,6 +121,9 @@ impl Walk<'_, '_> {
             .as_ref()
             .ok_or_else(|| self.at.fault(&place, Fault::Missing))?;
         let id = attribute(self.at, &place, source, self.attributes)?;
+        if spec.ignore_case {
+            return Err(self.at.fault(field, unsupported("ignore_case")));
+        }
         let test = test(spec.test.as_ref()).map_err(|fault| self.at.fault(field, fault))?;
         Ok(Rule::Test(id, test))
     }
@@ -128,6 +142,11 @@ fn test(spec: Option<&TestSpec>) -> Result<Test, Fault> {
             values.dedup();
             Test::OneOf(values.into())
         }
+        TestSpec::Suffix(_) => return Err(unsupported("suffix")),
+        TestSpec::Contains(_) => return Err(unsupported("contains")),
+        TestSpec::Regex(_) => return Err(unsupported("regex")),
+        TestSpec::Compare(_) => return Err(unsupported("compare")),
+        TestSpec::InNetworks(_) => return Err(unsupported("in_networks")),
     })
 }
 

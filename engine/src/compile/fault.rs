@@ -169,6 +169,12 @@ pub enum Fault {
         /// The service that both are in.
         service: String,
     },
+    /// The schema knows it, and this build does not do it.
+    #[error("asks for {what}, which this build does not support")]
+    Unsupported {
+        /// The field or value.
+        what: &'static str,
+    },
     /// A header that the filter itself writes can't be read from the client.
     #[error("is {name:?}, which the filter strips and writes itself")]
     Reserved {

@@ -11,6 +11,7 @@ pub mod limits;
 mod scope;
 mod service;
 mod text;
+mod unsupported;
 
 pub use fault::{CompileError, Entry, EntryKind, Fault};
 
@@ -34,6 +35,7 @@ struct Compiled<'a> {
 
 pub(crate) fn plan(config: &FilterConfig) -> Result<Plan, CompileError> {
     envelope(config)?;
+    unsupported::refuse(config)?;
     let mut services = service::services(&config.services)?;
     let (layers, layer_ids) = layers(&config.layers)?;
     let service_ids: BTreeMap<&str, usize> = config
@@ -94,6 +96,7 @@ fn layers(specs: &[LayerSpec]) -> Result<(Vec<Layer>, LayerIds<'_>), CompileErro
         text::printable(&spec.salt, limits::TEXT_BYTES).map_err(|f| at.fault("salt", f))?;
         match Hash::try_from(spec.hash) {
             Ok(Hash::Unspecified | Hash::Murmur3V1) => {}
+            Ok(_) => return Err(at.fault("hash", unsupported::unsupported("a foreign hash"))),
             Err(_) => return Err(at.fault("hash", Fault::UnknownValue { value: spec.hash })),
         }
         let id = LayerId(number(index));
