@@ -9,10 +9,10 @@ WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build filter demo test lint fmt golden clean
+.PHONY: help setup build filter demo test lint fmt golden bench bench-envoy clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## add the Wasm target and install Envoy into .envoy/, where they are missing
 	@setup/setup.sh
@@ -40,6 +40,19 @@ fmt: ## format the code
 
 golden: ## write the golden files anew from what the code does now; read the diff
 	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) -p watershed-control-plane --lib --quiet golden
+
+# A workspace of its own: see bench/Cargo.toml.
+BENCH := cd bench && CARGO_TARGET_DIR="$(TARGET)" cargo
+
+bench: ## measure the engine beside its peers; figures in target/bench/engine.json
+	$(BENCH) bench $(CARGO_FLAGS) --bench engine -- --quiet
+	$(BENCH) run $(CARGO_FLAGS) --release --bin engine -- report --times "$(TARGET)/criterion" --out "$(TARGET)/bench/engine.json"
+
+bench-envoy: setup filter ## measure a real Envoy, beside other ways to decide; figures in target/bench/envoy.json
+	$(BENCH) build $(CARGO_FLAGS) -p watershed-empty-filter --target $(WASM_TARGET) --profile wasm
+	$(BENCH) build $(CARGO_FLAGS) --release --bin envoy
+	"$(TARGET)/release/envoy" report --envoy "$$(setup/which-envoy.sh)" --filter "$(WASM)" \
+		--empty "$(TARGET)/$(WASM_TARGET)/wasm/watershed_empty_filter.wasm" --out "$(TARGET)/bench"
 
 clean: ## remove what was built; .envoy/ stays
 	cargo clean

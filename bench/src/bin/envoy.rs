@@ -1,0 +1,209 @@
+//! Measures real Envoys and puts their figures together. What does not live here: how.
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command as Program;
+use watershed_bench::envoy::bootstrap::{self, Surroundings};
+use watershed_bench::envoy::process::{Envoy, Process, pause};
+use watershed_bench::envoy::report::{self, Report};
+use watershed_bench::envoy::rounds::{self, Plan, Running};
+use watershed_bench::envoy::updates::{self, Memory, Update};
+use watershed_bench::envoy::upstream::Upstream;
+use watershed_bench::envoy::{Setup, authz, load, plot};
+use watershed_bench::{machine, work};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve ext_authz until killed; the address is printed.
+    ExtAuthz,
+    /// Measure, write `envoy.json` and `envoy.svg` into a folder, and print them.
+    Report(Options),
+}
+
+#[derive(clap::Args)]
+struct Options {
+    /// The Envoy to measure.
+    #[arg(long, env = "ENVOY_BIN")]
+    envoy: PathBuf,
+    /// Watershed's filter.
+    #[arg(long)]
+    filter: PathBuf,
+    /// The filter that does nothing.
+    #[arg(long)]
+    empty: PathBuf,
+    /// Where the figures go.
+    #[arg(long)]
+    out: PathBuf,
+    /// Rounds.
+    #[arg(long, default_value_t = 21)]
+    rounds: usize,
+    /// Requests of one set-up in one round.
+    #[arg(long, default_value_t = 4_000)]
+    requests: usize,
+    /// Requests of one set-up before the first round.
+    #[arg(long, default_value_t = 12_000)]
+    warm_up: usize,
+    /// Updates of each size.
+    #[arg(long, default_value_t = 15)]
+    updates: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::ExtAuthz => authz::serve(),
+        Command::Report(options) => measure(&options),
+    }
+}
+
+fn measure(options: &Options) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let upstream = Upstream::start()?;
+    let (service, authz) = start_service(folder.path())?;
+    let around = Surroundings {
+        upstream: upstream.address,
+        authz,
+        filter: options.filter.canonicalize().context("no filter")?,
+        empty: options.empty.canonicalize().context("no empty filter")?,
+    };
+    let samples = {
+        let running = start_envoys(options, &around, folder.path())?;
+        let requests = load::wire(&work::requests());
+        agree(&running, &requests)?;
+        let plan = Plan {
+            rounds: options.rounds,
+            requests: options.requests,
+            warm_up: options.warm_up,
+        };
+        rounds::run(&running, &service, &upstream, &requests, plan, |round| {
+            eprintln!("round {round} of {}", options.rounds);
+        })?
+    };
+    let figures = report::figures(&samples);
+    let updates = measure_updates(options, &around, folder.path())?;
+    let report = Report {
+        machine: machine::machine(),
+        envoy: version(&options.envoy)?,
+        filter_bytes: fs::metadata(&around.filter)?.len(),
+        rounds: options.rounds,
+        requests: options.requests,
+        targets: report::targets(&figures, &updates),
+        figures,
+        updates,
+        memory: measure_memory(options, &around, folder.path())?,
+    };
+    fs::create_dir_all(&options.out)?;
+    fs::write(
+        options.out.join("envoy.json"),
+        serde_json::to_vec_pretty(&report)?,
+    )?;
+    fs::write(options.out.join("envoy.svg"), plot::svg(&report.figures))?;
+    print!("{}", report::tables(&report));
+    Ok(())
+}
+
+fn start_service(folder: &Path) -> anyhow::Result<(Process, SocketAddr)> {
+    let log = folder.join("authz.log");
+    let mut command = Program::new(env::current_exe()?);
+    let mut service = Process::start(command.arg("ext-authz"), &log)?;
+    loop {
+        let said = fs::read_to_string(&log)?;
+        if let Some(address) = said.lines().next().and_then(|line| line.parse().ok()) {
+            return Ok((service, address));
+        }
+        anyhow::ensure!(service.runs(), "the ext_authz service ended: {said}");
+        pause();
+    }
+}
+
+fn start_envoys(
+    options: &Options,
+    around: &Surroundings,
+    folder: &Path,
+) -> anyhow::Result<Vec<Running>> {
+    let start = |setup: Setup| {
+        let folder = folder.join(setup.name());
+        let bootstrap = bootstrap::of(setup, around)?;
+        let envoy =
+            Envoy::start(&options.envoy, &folder, &bootstrap, 1).with_context(|| setup.name())?;
+        Ok(Running { setup, envoy })
+    };
+    Setup::ALL.into_iter().map(start).collect()
+}
+
+/// Lua and ext_authz must give the units what Watershed gives them, or they do other work.
+fn agree(running: &[Running], requests: &[Vec<u8>]) -> anyhow::Result<()> {
+    let variants = |setup| {
+        let one = running.iter().find(|one| one.setup == setup);
+        let one = one.context("a set-up is missing")?;
+        load::variants(one.envoy.listener, requests, 256)
+    };
+    let lua = variants(Setup::Lua)?;
+    let authz = variants(Setup::ExtAuthz)?;
+    anyhow::ensure!(
+        lua == variants(Setup::Watershed(1))?,
+        "Lua gives other variants"
+    );
+    anyhow::ensure!(
+        authz == variants(Setup::Watershed(100))?,
+        "ext_authz gives other variants"
+    );
+    Ok(())
+}
+
+fn measure_updates(
+    options: &Options,
+    around: &Surroundings,
+    folder: &Path,
+) -> anyhow::Result<Vec<Update>> {
+    [(1_000, "protobuf"), (1_000, "JSON"), (10_000, "protobuf")]
+        .into_iter()
+        .map(|(count, encoding)| {
+            eprintln!("updates of {count} experiments as {encoding}");
+            let folder = folder.join(format!("updates {count} {encoding}"));
+            let envoy = &options.envoy;
+            updates::measure(envoy, &folder, around, count, encoding, options.updates)
+        })
+        .collect()
+}
+
+fn measure_memory(
+    options: &Options,
+    around: &Surroundings,
+    folder: &Path,
+) -> anyhow::Result<Vec<Memory>> {
+    let setups = [
+        Setup::NoFilter,
+        Setup::EmptyWasm,
+        Setup::Watershed(1),
+        Setup::Watershed(1_000),
+        Setup::Watershed(10_000),
+    ];
+    setups
+        .into_iter()
+        .map(|setup| {
+            eprintln!("memory of {}", setup.name());
+            let folder = folder.join(format!("memory {}", setup.name()));
+            let bootstrap: Value = bootstrap::of(setup, around)?;
+            updates::memory(&options.envoy, &folder, setup.name(), &bootstrap)
+        })
+        .collect()
+}
+
+fn version(envoy: &Path) -> anyhow::Result<String> {
+    let output = Program::new(envoy).arg("--version").output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = said.rsplit("version: ").next().unwrap_or_default();
+    let number = version.split('/').nth(1).unwrap_or(version);
+    Ok(format!("Envoy {}", number.trim()))
+}

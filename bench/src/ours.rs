@@ -1,0 +1,212 @@
+//! Watershed at the work. What lives here: the configuration in its own words, and the two ways in
+//! which a request meets a plan: its attributes bound beforehand, or cut out of raw headers as the
+//! filter does it. What does not: anything of the engine.
+
+use crate::case::{Answers, Case, Run};
+use crate::work::{self, Experiment, Layout, Request};
+use anyhow::Context as _;
+use prost::Message as _;
+use serde_json::{Value, json};
+use std::hint::black_box;
+use watershed_engine::{Attribute, AttributeId, Headers, Noop, Plan, Subject};
+use watershed_proto::filter::v1::FilterConfig;
+
+/// Who this is in the figures.
+pub const NAME: &str = "watershed";
+
+/// The time that everything is decided at: late in 2026.
+const NOW_MS: i64 = 1_795_000_000_000;
+
+/// The cases of the engine.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let case = |work, layout: Layout, magnitude, build| Case {
+        work,
+        by: NAME,
+        answers: Answers::Exactly(layout.answers()),
+        magnitude,
+        build,
+    };
+    let compile = |work, by, build| Case {
+        work,
+        by,
+        answers: Answers::Exactly(1_000),
+        magnitude: 2,
+        build,
+    };
+    vec![
+        case("one-bound", Layout::One, 7, || bound(Layout::One)),
+        case("one-raw", Layout::One, 6, || raw(Layout::One)),
+        case("thousand-raw", Layout::Thousand, 6, || {
+            raw(Layout::Thousand)
+        }),
+        case("layered", Layout::Layered, 6, || bound(Layout::Layered)),
+        case("unlayered", Layout::Unlayered, 5, || {
+            bound(Layout::Unlayered)
+        }),
+        compile("compile", NAME, compile_protobuf),
+        compile("compile", "watershed (JSON)", compile_json),
+    ]
+}
+
+/// The configuration for these experiments, as the filter takes it.
+///
+/// # Errors
+/// None, unless the wire format has changed.
+pub fn config(experiments: &[Experiment], version: &str) -> anyhow::Result<FilterConfig> {
+    let mut layers: Vec<&str> = experiments.iter().map(|one| one.layer.as_str()).collect();
+    layers.dedup();
+    let layers: Vec<Value> = layers.iter().map(|key| json!({ "key": key })).collect();
+    let experiments: Vec<Value> = experiments.iter().map(experiment).collect();
+    let config = json!({
+        "schema": 1,
+        "version": version,
+        "services": [{ "key": "chat", "pathPrefixes": ["/v1"], "defaultCluster": "upstream" }],
+        "layers": layers,
+        "experiments": experiments,
+    });
+    serde_json::from_value(config).context("the configuration is no FilterConfig")
+}
+
+fn experiment(experiment: &Experiment) -> Value {
+    let [_, _, unit, country, plan, version] = work::HEADERS;
+    let condition = |header: &str, test: &str, value: Value| {
+        let mut condition = json!({ "attribute": { "header": header } });
+        condition[test] = value;
+        json!({ "condition": condition })
+    };
+    json!({
+        "key": experiment.key,
+        "layer": experiment.layer,
+        "services": ["chat"],
+        "unitType": "user",
+        "unitSources": [{ "header": unit }],
+        "audience": { "all": { "rules": [
+            condition(country, "oneOf", json!({ "values": work::COUNTRIES })),
+            condition(plan, "equals", json!(work::PLAN)),
+            condition(version, "prefix", json!("2.")),
+        ] } },
+        "allocation": [{ "start": experiment.buckets.0, "end": experiment.buckets.1 }],
+        "variants": [
+            { "key": "control", "ranges": [{ "start": 0, "end": 4_999 }] },
+            { "key": "candidate", "ranges": [{ "start": 5_000, "end": 9_999 }] },
+        ],
+        "fallback": "control",
+    })
+}
+
+fn plan(layout: Layout) -> anyhow::Result<Plan> {
+    Ok(Plan::compile(&config(&layout.experiments(), "bench")?)?)
+}
+
+/// A request whose attributes lie in the order of the plan's table.
+struct Bound<'a>(&'a [&'a [u8]]);
+
+impl Subject for Bound<'_> {
+    fn get(&self, attribute: AttributeId) -> Option<&[u8]> {
+        self.0.get(attribute.index()).copied()
+    }
+}
+
+/// Each request's values in the order of the plan's table.
+fn bind<'a>(plan: &Plan, requests: &'a [Request]) -> anyhow::Result<Vec<Vec<&'a [u8]>>> {
+    let place = |attribute: &Attribute| match attribute {
+        Attribute::Header(name) => work::HEADERS.iter().position(|header| **header == **name),
+        _ => None,
+    };
+    let order: Option<Vec<usize>> = plan.attributes().iter().map(place).collect();
+    let order = order.context("the plan asks for something else than headers")?;
+    let bound = |request: &'a Request| {
+        let values = order.iter().filter_map(|place| request.get(*place));
+        values.map(String::as_bytes).collect()
+    };
+    Ok(requests.iter().map(bound).collect())
+}
+
+fn bound(layout: Layout) -> anyhow::Result<Run> {
+    let plan = plan(layout)?;
+    let requests: &'static [Request] = work::requests().leak();
+    let bound = bind(&plan, requests)?;
+    let mut units = (0..bound.len()).cycle();
+    Ok(Box::new(move |times| {
+        let Some(service) = plan.services().first() else {
+            return 0;
+        };
+        let mut answers = 0;
+        for values in units
+            .by_ref()
+            .take(times as usize)
+            .filter_map(|unit| bound.get(unit))
+        {
+            let subject = Bound(black_box(values));
+            for decision in plan.assign(service, &subject, NOW_MS, &mut Noop) {
+                black_box(decision.variant);
+                answers += 1;
+            }
+        }
+        answers
+    }))
+}
+
+/// As the filter does it: the service by host and path, then everything by its name.
+fn raw(layout: Layout) -> anyhow::Result<Run> {
+    let plan = plan(layout)?;
+    let requests: &'static [Request] = work::requests().leak();
+    let pairs: Vec<Vec<(&[u8], &[u8])>> = requests
+        .iter()
+        .map(|request| {
+            let values = work::HEADERS.iter().zip(request);
+            values.map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect()
+        })
+        .collect();
+    let mut units = (0..pairs.len()).cycle();
+    Ok(Box::new(move |times| {
+        let mut answers = 0;
+        for pairs in units
+            .by_ref()
+            .take(times as usize)
+            .filter_map(|unit| pairs.get(unit))
+        {
+            let headers = Headers::new(black_box(pairs));
+            let Some(service) = plan.service(headers.host().as_deref(), headers.path()) else {
+                continue;
+            };
+            let request = watershed_engine::Request::new(headers, plan.attributes());
+            for decision in plan.assign(service, &request, NOW_MS, &mut Noop) {
+                black_box(decision.variant);
+                answers += 1;
+            }
+        }
+        answers
+    }))
+}
+
+fn compile_protobuf() -> anyhow::Result<Run> {
+    let bytes = config(&Layout::Thousand.experiments(), "bench")?.encode_to_vec();
+    compiling(move || {
+        let config = FilterConfig::decode(black_box(&bytes[..])).ok()?;
+        Plan::compile(&config).ok()
+    })
+}
+
+fn compile_json() -> anyhow::Result<Run> {
+    let bytes = serde_json::to_vec(&config(&Layout::Thousand.experiments(), "bench")?)?;
+    compiling(move || {
+        let config: FilterConfig = serde_json::from_slice(black_box(&bytes)).ok()?;
+        Plan::compile(&config).ok()
+    })
+}
+
+fn compiling(compile: impl Fn() -> Option<Plan> + 'static) -> anyhow::Result<Run> {
+    // The last plan stays alive, so that what is alive after one time is one plan.
+    let mut last = None;
+    Ok(Box::new(move |times| {
+        (0..times)
+            .map(|_| {
+                last = compile();
+                last.as_ref()
+                    .map_or(0, |plan| plan.experiments().len() as u64)
+            })
+            .sum()
+    }))
+}
