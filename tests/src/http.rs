@@ -63,6 +63,13 @@ impl Request {
             .header("content-length", length)
     }
 
+    /// Sets any body; whether the headers fit is up to the story.
+    #[must_use]
+    pub fn body(mut self, body: &[u8]) -> Self {
+        self.body = body.to_vec();
+        self
+    }
+
     fn bytes(&self) -> Vec<u8> {
         [&self.head, &b"\r\n"[..], &self.body].concat()
     }

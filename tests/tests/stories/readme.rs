@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use watershed_tests::envoy::Transport;
+use watershed_tests::process::Process;
 use watershed_tests::{Stack, binaries, eventually};
 
 /// The targets of make that CI runs: `make demo` by the demo's story, the others by `.ci/run`.
@@ -42,45 +43,89 @@ fn commands(block: &str) -> Vec<String> {
         .collect()
 }
 
-/// Puts the addresses of the story where the README has the usual ones.
+/// Puts the files and addresses of the story where the README has the usual ones.
 fn placed(command: &str, stack: &Stack) -> String {
-    let api = stack.api().address().to_string();
-    let gateway = stack.gateway().to_string();
-    let command = command.replace("localhost:", "127.0.0.1:");
-    command
-        .replace("127.0.0.1:18080", &api)
-        .replace("127.0.0.1:10000", &gateway)
+    let manifests = stack.folder().join("manifests").display().to_string();
+    [
+        (
+            "target/debug/watershed",
+            binaries::watershed().display().to_string(),
+        ),
+        (
+            "target/wasm32-wasip1/wasm/watershed_filter.wasm",
+            binaries::wasm().display().to_string(),
+        ),
+        ("envoy/demo", manifests),
+        ("localhost:", "127.0.0.1:".to_owned()),
+        ("127.0.0.1:18080", stack.api().address().to_string()),
+        ("127.0.0.1:10000", stack.gateway().to_string()),
+    ]
+    .iter()
+    .fold(command.to_owned(), |command, (from, to)| {
+        command.replace(from, to)
+    })
 }
 
-/// Runs a command line from the root of the repository, with what was built on the path.
+/// Copies `envoy/demo` with the ports of the story, as the demo itself does: the usual ones may be in
+/// use by another story.
+fn place_manifests(stack: &Stack) {
+    let folder = stack.folder().join("manifests");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(binaries::repository().join("envoy/demo")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut text = fs::read_to_string(&path).unwrap();
+        text = text.replace("port: 10000", &format!("port: {}", stack.gateway().port()));
+        for (upstream, port) in stack.upstreams.iter().zip(["18101", "18102", "18103"]) {
+            text = text.replace(port, &upstream.address.port().to_string());
+        }
+        fs::write(folder.join(path.file_name().unwrap()), text).unwrap();
+    }
+}
+
+/// Runs a command line from the root of the repository.
 fn run(command: &str) {
-    let built = binaries::watershed();
-    let command = command.replace("target/debug/watershed", &built.display().to_string());
-    let folders = [built.parent().unwrap(), binaries::envoy().parent().unwrap()]
-        .map(|f| f.display().to_string());
-    let path = format!(
-        "{}:{}",
-        folders.join(":"),
-        std::env::var("PATH").unwrap_or_default()
+    let mut shell = shell(command);
+    let output = shell.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{command}\n{}",
+        String::from_utf8_lossy(&said)
     );
-    let output = Command::new("sh")
-        .args(["-c", &command])
-        .env("PATH", path)
-        .current_dir(binaries::repository())
-        .output()
-        .unwrap();
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+}
+
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", command])
+        .current_dir(binaries::repository());
+    shell
+}
+
+/// Starts the control plane as the README says, but on free ports and with a database of its own, and
+/// waits until it listens.
+async fn serve(command: &str, stack: &Stack) {
+    let ready = stack.folder().join("ready.json");
+    let database = stack.folder().join("readme.db");
+    // `exec`, so that it is the control plane that ends with the story, not only its shell.
+    let command = format!(
+        "exec {command} --api-address 127.0.0.1:0 --xds-address 127.0.0.1:0 --database {} --ready-file {}",
+        database.display(),
+        ready.display(),
     );
-    assert!(output.status.success(), "{command}\n{said}");
+    let mut process = Process::start(shell(&command), &stack.folder().join("readme.log"));
+    eventually("the control plane of the README listens", async || {
+        assert!(process.ended().is_none(), "{}", process.log_end());
+        fs::metadata(&ready)
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn every_manifest_of_the_readme_is_accepted_and_every_command_is_run() {
     let stack = Stack::with_service(Transport::Delta).await;
     let api = stack.api();
+    place_manifests(&stack);
     for block in blocks("yaml") {
         let manifest: Value =
             serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{error}\n{block}"));
@@ -103,19 +148,29 @@ async fn every_manifest_of_the_readme_is_accepted_and_every_command_is_run() {
     .await;
 
     for command in blocks("sh").iter().flat_map(|block| commands(block)) {
+        let placed = placed(&command, &stack);
         let mut words = command.split_whitespace();
         match (words.next().unwrap(), words.next().unwrap_or_default()) {
-            ("make", target) => assert!(MAKE_TARGETS.contains(&target), "no CI runs: {command}"),
-            ("curl", _) => run(&placed(
-                &command.replacen("curl", "curl --fail --silent --show-error", 1),
-                &stack,
-            )),
-            ("watershed" | "target/debug/watershed", "apply") => run(&placed(&command, &stack)),
-            // Starts and stays up; the sidecar's stories start Envoy with the same files.
-            ("envoy", _) => run(&format!("{command} --mode validate")),
+            ("make", _) => {
+                let mut targets = command
+                    .split_whitespace()
+                    .skip(1)
+                    .filter(|word| !word.contains('='));
+                assert!(
+                    targets.all(|target| MAKE_TARGETS.contains(&target)),
+                    "no CI runs: {command}"
+                );
+            }
+            ("curl", _) => run(&placed.replacen("curl", "curl --fail --silent --show-error", 1)),
+            ("target/debug/watershed", "serve") => serve(&placed, &stack).await,
+            ("target/debug/watershed", "apply") => run(&placed),
             _ => panic!("the README has a command that nothing runs: {command}"),
         }
     }
+    assert!(
+        blocks("yaml").len() + blocks("sh").len() >= 4,
+        "the README lost its examples"
+    );
 }
 
 #[test]
