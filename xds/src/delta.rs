@@ -6,7 +6,8 @@ use envoy_types::pb::envoy::service::discovery::v3::{
 };
 
 use crate::{
-    MAX_NAMES, NodeIdentity, RequestError, ResourceType, Snapshot, TypeStatus, XdsStream,
+    MAX_NAMES, NodeIdentity, RequestError, ResourceType, Snapshot, Subscription, TypeStatus,
+    XdsStream,
     session::{Protocol, Push, Session},
     stream::{answer_of, check_count, requested_type},
     type_state::Claim,
@@ -93,6 +94,10 @@ impl XdsStream for DeltaStream {
 
     fn status(&self, ty: ResourceType) -> TypeStatus {
         self.0.status(ty)
+    }
+
+    fn subscription(&self, ty: ResourceType) -> &Subscription {
+        &self.0.state(ty).subscription
     }
 
     fn node(&self) -> Option<&NodeIdentity> {

@@ -203,18 +203,24 @@ impl Ledger {
     }
 
     /// Makes `target` the base. What is known of each name stays the same; where it differs from the new
-    /// base, it gets an entry. Costs nothing when the set is the same.
-    pub(crate) fn rebase(&mut self, target: &Arc<ResourceSet>, subscription: &Subscription) {
+    /// base, it gets an entry. Costs nothing when the set is the same; answers whether it is another.
+    pub(crate) fn rebase(
+        &mut self,
+        target: &Arc<ResourceSet>,
+        subscription: &Subscription,
+    ) -> bool {
         if Arc::ptr_eq(&self.base, target) {
-            return;
+            return false;
         }
-        if self.base.version() != target.version() {
+        let differs = self.base.version() != target.version();
+        if differs {
             for name in differing(&self.base, target, subscription) {
                 self.get_mut(&name);
             }
         }
         self.base = Arc::clone(target);
         self.compact(subscription);
+        differs
     }
 
     /// The proxy proved that it has every subscribed resource of the base.

@@ -8,6 +8,7 @@
 //! - `subscription`: which names a proxy asked for, and how a request changes that.
 //! - `ledger`: what one proxy was told and what it has confirmed, resource by resource.
 //! - `order`: make-before-break; what may be sent or taken away now.
+//! - `plan`: what one response carries.
 //! - `session`: the core that both protocols share; it decides what to push.
 //! - [`SotwStream`], [`DeltaStream`]: the two wire protocols (nonces, versions, encoding) over a session.
 //!
@@ -35,6 +36,7 @@
 mod delta;
 mod ledger;
 mod order;
+mod plan;
 mod resource;
 mod resource_type;
 mod session;

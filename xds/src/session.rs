@@ -2,7 +2,7 @@
 //! their difference into pushes, one type at a time, in order. Nonces are counted here; reading and writing
 //! them is the protocols' work.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::core::v3::Node;
 
@@ -10,7 +10,7 @@ use crate::{
     NodeIdentity, PerType, Resource, ResourceType, Snapshot, TypeStatus, Version,
     ledger::{Entry, Holding},
     order::{Gate, Turn, knows_cluster},
-    snapshot::ResourceSet,
+    plan::{self, Plan, Verdict, Verdicts},
     subscription::Change,
     type_state::{Told, TypeState},
 };
@@ -34,26 +34,6 @@ pub(crate) struct Push {
     pub resources: Vec<Arc<Resource>>,
     pub removed: Vec<Arc<str>>,
 }
-
-/// A push before it is recorded.
-struct Plan {
-    version: Version,
-    resources: Vec<Arc<Resource>>,
-    told: Vec<Told>,
-}
-
-/// What there is to do about one name.
-enum Verdict {
-    /// Nothing: the proxy was told.
-    Settled,
-    /// Send this, or say that there is nothing.
-    Say(Option<Arc<Resource>>),
-    /// Something is to be said, but not now.
-    Held,
-}
-
-/// The verdicts on the names of one type that differ from the snapshot.
-type Verdicts = BTreeMap<Arc<str>, (Entry, Verdict)>;
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -161,9 +141,9 @@ impl Session {
             })
             .collect();
         if self.protocol == Protocol::Sotw && ty.is_full_state() {
-            full_plan(state, ty, target, &verdicts)
+            plan::whole(state, ty, target, &verdicts)
         } else {
-            partial_plan(state, ty, target, &verdicts)
+            plan::changes(state, ty, target, &verdicts)
         }
     }
 
@@ -253,141 +233,4 @@ impl Session {
             removed,
         }
     }
-}
-
-/// A response with changes only. An empty one says "that is all", so it waits while something is held back;
-/// or it asks, by its answer, whether a proxy that came back has named all that it has.
-fn partial_plan(
-    state: &TypeState,
-    ty: ResourceType,
-    target: &ResourceSet,
-    verdicts: &Verdicts,
-) -> Option<Plan> {
-    let mut told = Vec::new();
-    let mut held = false;
-    for (name, (_, verdict)) in verdicts {
-        match verdict {
-            Verdict::Say(resource) => told.push(Told {
-                name: Arc::clone(name),
-                resource: resource.clone(),
-                wanted: target.version_of(name),
-            }),
-            Verdict::Held => held = true,
-            Verdict::Settled => {}
-        }
-    }
-    let asks = ty == ResourceType::Cluster && state.resuming && held;
-    if told.is_empty() && !asks && (!state.owed || held) {
-        return None;
-    }
-    let resources = told
-        .iter()
-        .filter_map(|told| told.resource.clone())
-        .collect();
-    let version = version_after(state, target, &told);
-    Some(Plan {
-        version,
-        resources,
-        told,
-    })
-}
-
-/// A response with every subscribed resource ("Grouping Resources into Responses"). What is held back stays at
-/// what the proxy has.
-fn full_plan(
-    state: &TypeState,
-    ty: ResourceType,
-    target: &ResourceSet,
-    verdicts: &Verdicts,
-) -> Option<Plan> {
-    let due = verdicts
-        .values()
-        .any(|(_, verdict)| matches!(verdict, Verdict::Say(_)));
-    let held = verdicts
-        .values()
-        .any(|(_, verdict)| matches!(verdict, Verdict::Held));
-    let asks = ty == ResourceType::Cluster && state.resuming && held;
-    if !due && !asks && !state.owed {
-        return None;
-    }
-    let mut carried: BTreeMap<&Arc<str>, Arc<Resource>> = target
-        .iter()
-        .filter(|resource| state.subscription.contains(resource.name()))
-        .map(|resource| (resource.name(), Arc::clone(resource)))
-        .collect();
-    let mut told = Vec::new();
-    let mut held_back = 0_usize;
-    for (name, (entry, verdict)) in verdicts {
-        let resource = match verdict {
-            Verdict::Settled => target.get(name).cloned(),
-            Verdict::Say(resource) => resource.clone(),
-            Verdict::Held if state.holds_unnamed && target.get(name).is_some() => {
-                // Leaving it out might delete what the proxy has under this name.
-                if !state.is_refused(name) {
-                    return None;
-                }
-                target.get(name).cloned()
-            }
-            Verdict::Held => {
-                held_back = held_back.saturating_add(1);
-                entry.holds.ours().cloned()
-            }
-        };
-        let said = entry.is_said(resource.as_deref());
-        match &resource {
-            Some(resource) => carried.insert(name, Arc::clone(resource)),
-            None => carried.remove(name),
-        };
-        if !said {
-            let name = Arc::clone(name);
-            told.push(Told {
-                wanted: target.version_of(&name),
-                name,
-                resource,
-            });
-        }
-    }
-    // A first empty list of listeners would let a starting proxy open for traffic without any.
-    if carried.is_empty()
-        && held_back > 0
-        && ty == ResourceType::Listener
-        && state.last_nonce().is_none()
-    {
-        return None;
-    }
-    let version = Version::of_named(carried.iter().map(|(name, it)| (&***name, it.version())));
-    let resources = carried.into_values().collect();
-    Some(Plan {
-        version,
-        resources,
-        told,
-    })
-}
-
-/// The version of all that the proxy will have been told.
-fn version_after(state: &TypeState, target: &ResourceSet, told: &[Told]) -> Version {
-    let mut view: BTreeMap<&str, Option<Version>> = BTreeMap::new();
-    for (name, entry) in state.ledger.open() {
-        view.insert(name, entry.expected().map(|resource| resource.version()));
-    }
-    for Told { name, resource, .. } in told {
-        view.insert(name, resource.as_ref().map(|resource| resource.version()));
-    }
-    if view
-        .iter()
-        .all(|(name, version)| target.version_of(name) == *version)
-    {
-        return state.target_version(target);
-    }
-    for resource in target
-        .iter()
-        .filter(|resource| state.subscription.contains(resource.name()))
-    {
-        view.entry(resource.name())
-            .or_insert_with(|| Some(resource.version()));
-    }
-    Version::of_named(
-        view.into_iter()
-            .filter_map(|(name, version)| Some((name, version?))),
-    )
 }

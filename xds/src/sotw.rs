@@ -9,7 +9,7 @@
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 
 use crate::{
-    NodeIdentity, RequestError, ResourceType, Snapshot, TypeStatus, XdsStream,
+    NodeIdentity, RequestError, ResourceType, Snapshot, Subscription, TypeStatus, XdsStream,
     session::{Protocol, Push, Session},
     stream::{answer_of, check_count, requested_type},
     type_state::Claim,
@@ -105,6 +105,10 @@ impl XdsStream for SotwStream {
         self.0.status(ty)
     }
 
+    fn subscription(&self, ty: ResourceType) -> &Subscription {
+        &self.0.state(ty).subscription
+    }
+
     fn node(&self) -> Option<&NodeIdentity> {
         self.0.node()
     }
@@ -120,5 +124,7 @@ fn encode(push: &Push) -> DiscoveryResponse {
     }
 }
 
+#[cfg(test)]
+mod reconnect_tests;
 #[cfg(test)]
 mod tests;

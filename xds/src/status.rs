@@ -1,6 +1,6 @@
 //! Where one stream stands with one type, as plain data for a status page and for metrics.
 
-use crate::{Subscription, Version};
+use crate::Version;
 
 /// A refusal message is kept up to this many bytes.
 pub(crate) const MAX_REFUSAL_BYTES: usize = 4096;
@@ -8,8 +8,9 @@ pub(crate) const MAX_REFUSAL_BYTES: usize = 4096;
 /// Where a stream stands with one resource type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeStatus {
-    /// What the proxy asked for; not subscribed at all if it never asked.
-    pub subscription: Subscription,
+    /// Whether the proxy ever asked for this type. What it asked for is
+    /// [`XdsStream::subscription`](crate::XdsStream::subscription).
+    pub subscribed: bool,
     /// The version the proxy will be at once everything is sent and accepted; `None` without a snapshot
     /// or a subscription. Equal to the snapshot's version of the type if all its names are subscribed.
     pub target_version: Option<Version>,

@@ -3,7 +3,7 @@
 use envoy_types::pb::{envoy::config::core::v3::Node, google::rpc};
 
 use crate::{
-    MAX_NAMES, ResourceType, Snapshot, TypeStatus,
+    MAX_NAMES, ResourceType, Snapshot, Subscription, TypeStatus,
     status::{MAX_REFUSAL_BYTES, clip},
 };
 
@@ -27,8 +27,11 @@ pub trait XdsStream: Default {
     /// replaced before its turn is never sent.
     fn on_snapshot(&mut self, snapshot: &Snapshot) -> Vec<Self::Response>;
 
-    /// Where this stream stands with one type.
+    /// Where this stream stands with one type. Cheap enough to ask after every request.
     fn status(&self, ty: ResourceType) -> TypeStatus;
+
+    /// What the proxy asked for in one type.
+    fn subscription(&self, ty: ResourceType) -> &Subscription;
 
     /// Who is on the other side, as first told; `None` until told.
     fn node(&self) -> Option<&NodeIdentity>;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::ResourceType;
+use crate::{ResourceSet, ResourceType, Version};
 
 /// The most names that one subscription may hold.
 pub const MAX_NAMES: usize = 10_000;
@@ -72,6 +72,18 @@ impl Subscription {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.wildcard && self.names.is_empty()
+    }
+
+    /// The version of everything subscribed to in a set: the set's own, if all of it is.
+    pub(crate) fn version_in(&self, set: &ResourceSet) -> Version {
+        let covers = self.wildcard
+            || (self.names.len() >= set.len()
+                && set.iter().all(|it| self.names.contains(it.name())));
+        if covers {
+            return set.version();
+        }
+        let subscribed = self.names.iter().filter_map(|name| set.get(name));
+        Version::of_named(subscribed.map(|it| (&**it.name(), it.version())))
     }
 
     /// Takes the names of a state-of-the-world request: the whole list, every time

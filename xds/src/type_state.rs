@@ -63,6 +63,8 @@ pub(crate) struct TypeState {
     refusal: Option<Refusal>,
     sent_version: Option<Version>,
     acked_version: Option<Version>,
+    /// The version of everything subscribed to; `None` when it has to be computed.
+    target_version: Option<Version>,
     acks: u64,
     nacks: u64,
 }
@@ -94,7 +96,12 @@ impl TypeState {
 
     /// Brings the state in line with the newest set.
     pub(crate) fn adopt(&mut self, ty: ResourceType, target: &Arc<ResourceSet>) {
-        self.ledger.rebase(target, &self.subscription);
+        if self.ledger.rebase(target, &self.subscription) {
+            self.target_version = None;
+        }
+        let reachable = *self
+            .target_version
+            .get_or_insert_with(|| self.subscription.version_in(target));
         let unchanged =
             |(name, wanted): &(Arc<str>, Option<Version>)| target.version_of(name) == *wanted;
         self.refused.retain(|names| names.iter().all(unchanged));
@@ -102,7 +109,6 @@ impl TypeState {
             return;
         };
         self.resuming = true;
-        let reachable = self.target_version(target);
         match claim {
             Claim::Version(version) if version == reachable.to_string() => self.adopt_all(),
             Claim::Version(_) => self.adopt_unnamed(ty),
@@ -154,6 +160,7 @@ impl TypeState {
     /// Follows a change of the subscription. `answers_each` says whether the protocol answers for each name
     /// (incremental) or with the whole state.
     pub(crate) fn resubscribe(&mut self, ty: ResourceType, change: &Change, answers_each: bool) {
+        self.target_version = None;
         for name in &change.removed {
             self.release(name);
             if !self.subscription.contains(name) {
@@ -285,18 +292,6 @@ impl TypeState {
         }
     }
 
-    /// The version of everything subscribed to in a set.
-    pub(crate) fn target_version(&self, target: &ResourceSet) -> Version {
-        let names = self.subscription.names();
-        let covers = self.subscription.is_wildcard()
-            || (names.len() >= target.len() && target.iter().all(|it| names.contains(it.name())));
-        if covers {
-            return target.version();
-        }
-        let subscribed = names.iter().filter_map(|name| target.get(name));
-        Version::of_named(subscribed.map(|it| (&**it.name(), it.version())))
-    }
-
     /// Whether the proxy confirmed all it subscribed to. `says_gone` is whether it is told that a resource
     /// is gone.
     fn is_in_sync(&self, target: &ResourceSet, says_gone: bool) -> bool {
@@ -317,8 +312,8 @@ impl TypeState {
         let target = target.filter(|_| self.subscription.is_started());
         let in_sync = target.is_some_and(|target| self.is_in_sync(target, says_gone));
         TypeStatus {
-            subscription: self.subscription.clone(),
-            target_version: target.map(|target| self.target_version(target)),
+            subscribed: self.subscription.is_started(),
+            target_version: self.target_version.filter(|_| target.is_some()),
             sent_version: self.sent_version,
             acked_version: self.acked_version,
             in_flight: self.in_flight(),

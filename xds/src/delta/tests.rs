@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     ResourceType::{Cluster, Endpoint, Extension, Listener, Route},
     testing::{
-        cluster, delta_ack, delta_nack, eds_cluster, endpoints, extension, lines, route, snapshot,
-        subscribe,
+        Readable, cluster, delta_ack, delta_nack, eds_cluster, endpoints, extension, lines, route,
+        snapshot, subscribe,
     },
 };
 
@@ -57,7 +57,7 @@ fn an_empty_first_request_for_clusters_asks_for_all_of_them() {
     let target = snapshot([cluster("a", 1), cluster("b", 1)]);
     let mut stream = open(&target);
     let response = one(&mut stream, subscribe(Cluster, &[], &[]));
-    assert_eq!(lines(&[response.clone()]), ["CDS a@1 b@1"]);
+    assert_eq!(response.line(), "CDS a@1 b@1");
     assert_eq!(
         response.resources[0].version,
         target.get(Cluster).get("a").unwrap().version().to_string()
@@ -70,7 +70,7 @@ fn an_empty_first_request_for_clusters_asks_for_all_of_them() {
 fn a_starting_proxy_is_told_that_there_is_nothing() {
     let mut stream = open(&snapshot([]));
     let response = one(&mut stream, subscribe(Listener, &["*"], &[]));
-    assert_eq!(lines(&[response.clone()]), ["LDS"]);
+    assert_eq!(response.line(), "LDS");
     silent(&mut stream, delta_ack(&response));
 }
 
@@ -85,7 +85,7 @@ fn only_changes_and_removals_are_sent() {
     silent(&mut stream, delta_ack(&first));
     let target = snapshot([cluster("a", 1), cluster("b", 2)]);
     let change = pushed(&mut stream, &target);
-    assert_eq!(lines(&[change.clone()]), ["CDS b@2 -c"]);
+    assert_eq!(change.line(), "CDS b@2 -c");
     silent(&mut stream, delta_ack(&change));
     assert!(stream.on_snapshot(&target).is_empty());
     assert!(stream.status(Cluster).in_sync);
@@ -95,7 +95,7 @@ fn only_changes_and_removals_are_sent() {
 fn a_name_that_does_not_exist_is_reported_once_and_sent_when_it_appears() {
     let mut stream = open(&snapshot([]));
     let response = one(&mut stream, subscribe(Route, &["never"], &[]));
-    assert_eq!(lines(&[response.clone()]), ["RDS -never"]);
+    assert_eq!(response.line(), "RDS -never");
     silent(&mut stream, delta_ack(&response));
     assert!(
         stream
@@ -103,7 +103,7 @@ fn a_name_that_does_not_exist_is_reported_once_and_sent_when_it_appears() {
             .is_empty()
     );
     let response = pushed(&mut stream, &snapshot([route("never", 1, &[])]));
-    assert_eq!(lines(&[response]), ["RDS never@1"]);
+    assert_eq!(response.line(), "RDS never@1");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn an_unsubscribed_name_is_not_sent_any_more() {
             .is_empty()
     );
     let again = one(&mut stream, subscribe(Route, &["b"], &[]));
-    assert_eq!(lines(&[again]), ["RDS b@2"]);
+    assert_eq!(again.line(), "RDS b@2");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_name_subscribed_to_again_is_sent_again() {
     let first = one(&mut stream, subscribe(Endpoint, &["a"], &[]));
     silent(&mut stream, delta_ack(&first));
     let again = one(&mut stream, subscribe(Endpoint, &["a"], &[]));
-    assert_eq!(lines(&[again]), ["EDS a@1"]);
+    assert_eq!(again.line(), "EDS a@1");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_change_of_subscription_with_a_stale_nonce_is_honoured() {
         "an old nonce acknowledges nothing"
     );
     let third = one(&mut stream, delta_ack(&second));
-    assert_eq!(lines(&[third]), ["EDS b@1"]);
+    assert_eq!(third.line(), "EDS b@1");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_subscription_superseded_while_its_response_waits_is_answered_as_it_is_now()
     silent(&mut stream, subscribe(Route, &["b"], &[]));
     silent(&mut stream, subscribe(Route, &["c"], &["b"]));
     let second = one(&mut stream, delta_ack(&first));
-    assert_eq!(lines(&[second]), ["RDS c@1"]);
+    assert_eq!(second.line(), "RDS c@1");
 }
 
 #[test]
@@ -173,17 +173,17 @@ fn a_name_taken_away_and_asked_for_again_while_in_flight_is_sent_again() {
     silent(&mut stream, subscribe(Route, &[], &["a"]));
     silent(&mut stream, subscribe(Route, &["a"], &[]));
     let second = one(&mut stream, delta_ack(&first));
-    assert_eq!(lines(&[second]), ["RDS a@1"]);
+    assert_eq!(second.line(), "RDS a@1");
 }
 
 #[test]
 fn the_wildcard_answers_for_a_name_that_is_no_longer_asked_for() {
     let mut stream = open(&snapshot([cluster("a", 1)]));
     let first = one(&mut stream, subscribe(Cluster, &["*", "a", "phantom"], &[]));
-    assert_eq!(lines(&[first.clone()]), ["CDS a@1 -phantom"]);
+    assert_eq!(first.line(), "CDS a@1 -phantom");
     silent(&mut stream, delta_ack(&first));
     let second = one(&mut stream, subscribe(Cluster, &[], &["a", "phantom"]));
-    assert_eq!(lines(&[second.clone()]), ["CDS a@1 -phantom"]);
+    assert_eq!(second.line(), "CDS a@1 -phantom");
     silent(&mut stream, delta_ack(&second));
     assert!(stream.status(Cluster).in_sync);
 }
@@ -195,10 +195,10 @@ fn taking_away_the_wildcard_leaves_the_names() {
     silent(&mut stream, delta_ack(&first));
     silent(&mut stream, subscribe(Cluster, &[], &["*"]));
     let change = pushed(&mut stream, &snapshot([cluster("a", 2), cluster("b", 2)]));
-    assert_eq!(lines(&[change.clone()]), ["CDS a@2"]);
+    assert_eq!(change.line(), "CDS a@2");
     silent(&mut stream, delta_ack(&change));
     let all = one(&mut stream, subscribe(Cluster, &["*"], &[]));
-    assert_eq!(lines(&[all]), ["CDS b@2"]);
+    assert_eq!(all.line(), "CDS b@2");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_refused_version_is_sent_again_to_a_proxy_that_asks_again() {
     let first = one(&mut stream, subscribe(Extension, &["e"], &[]));
     silent(&mut stream, delta_nack(&first));
     let again = one(&mut stream, subscribe(Extension, &["e"], &[]));
-    assert_eq!(lines(&[again]), ["ECDS e@1"]);
+    assert_eq!(again.line(), "ECDS e@1");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_proxy_that_reconnects_is_sent_what_changed_and_told_what_is_gone() {
         &mut stream,
         resume(Extension, &["same", "new", "changed", "gone"], &has),
     );
-    assert_eq!(lines(&[response]), ["ECDS changed@2 new@1 -gone"]);
+    assert_eq!(response.line(), "ECDS changed@2 new@1 -gone");
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_gone_route_is_left_to_the_listener_that_uses_it() {
     assert!(stream.on_snapshot(&snapshot([])).is_empty());
     assert!(stream.status(Route).in_sync && !stream.status(Cluster).in_sync);
     let removal = one(&mut stream, subscribe(Route, &[], &["r"]));
-    assert_eq!(lines(&[removal]), ["CDS -a"]);
+    assert_eq!(removal.line(), "CDS -a");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn versions_from_before_count_only_in_the_first_request() {
     let first = one(&mut stream, subscribe(Route, &["a"], &[]));
     silent(&mut stream, delta_ack(&first));
     let second = one(&mut stream, resume(Route, &["b"], &[("b", Some(&target))]));
-    assert_eq!(lines(&[second]), ["RDS b@1"]);
+    assert_eq!(second.line(), "RDS b@1");
 }
 
 #[test]
@@ -290,12 +290,12 @@ fn a_reconnecting_proxy_keeps_a_gone_cluster_until_its_old_route_is_replaced() {
     let target = snapshot([cluster("new", 1), route("r", 2, &["new"])]);
     let mut stream = open(&target);
     let clusters = one(&mut stream, resume(Cluster, &["*"], &[("old", None)]));
-    assert_eq!(lines(&[clusters.clone()]), ["CDS new@1"]);
+    assert_eq!(clusters.line(), "CDS new@1");
     silent(&mut stream, resume(Route, &["r"], &[("r", None)]));
     let routes = one(&mut stream, delta_ack(&clusters));
-    assert_eq!(lines(&[routes.clone()]), ["RDS r@2"]);
+    assert_eq!(routes.line(), "RDS r@2");
     let removal = one(&mut stream, delta_ack(&routes));
-    assert_eq!(lines(&[removal]), ["CDS -old"]);
+    assert_eq!(removal.line(), "CDS -old");
 }
 
 #[test]
@@ -306,9 +306,9 @@ fn a_reconnecting_proxy_with_no_routes_is_told_of_a_gone_cluster_after_one_round
         &mut stream,
         resume(Cluster, &["*"], &[("a", Some(&target)), ("old", None)]),
     );
-    assert_eq!(lines(&[pause.clone()]), ["CDS"]);
+    assert_eq!(pause.line(), "CDS");
     let removal = one(&mut stream, delta_ack(&pause));
-    assert_eq!(lines(&[removal.clone()]), ["CDS -old"]);
+    assert_eq!(removal.line(), "CDS -old");
     silent(&mut stream, delta_ack(&removal));
     assert!(stream.status(Cluster).in_sync);
 }
@@ -337,6 +337,20 @@ fn endpoints_of_a_changed_cluster_wait_for_the_cluster() {
     );
     let responses = stream.on_request(delta_ack(&clusters)).unwrap();
     assert_eq!(lines(&responses), ["CDS a@2", "EDS a@2"]);
+}
+
+#[test]
+fn endpoints_are_sent_again_after_a_reconnect_that_brings_an_earlier_cluster_back() {
+    let target = snapshot([eds_cluster("a", 1), endpoints("a", 1)]);
+    let mut stream = open(&target);
+    let clusters = one(&mut stream, resume(Cluster, &["*"], &[("a", None)]));
+    assert_eq!(clusters.line(), "CDS a@1");
+    // The proxy has these very endpoints, but got them before the cluster that warms up now.
+    let again = one(
+        &mut stream,
+        resume(Endpoint, &["a"], &[("a", Some(&target))]),
+    );
+    assert_eq!(again.line(), "EDS a@1");
 }
 
 #[test]

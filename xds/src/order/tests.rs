@@ -118,6 +118,26 @@ fn an_eds_cluster_is_known_when_its_endpoints_are() {
 }
 
 #[test]
+fn a_new_cluster_is_known_when_endpoints_it_shares_came_after_it() {
+    let start = [
+        eds_cluster("a", 1),
+        endpoints("a", 1),
+        route("r", 1, &["a"]),
+    ];
+    let mut proxy = Proxy::in_step(start);
+    let (ty, sharing) = cluster("b", 1);
+    let target = [
+        eds_cluster("a", 1),
+        (ty, sharing.with_endpoints("a")),
+        endpoints("a", 1),
+        route("r", 2, &["b"]),
+    ];
+    assert_eq!(proxy.push(target), ["CDS a@1 b@1", "EDS a@1"]);
+    assert_eq!(proxy.accept(Cluster), NONE);
+    assert_eq!(proxy.accept(Endpoint), ["RDS r@2"]);
+}
+
+#[test]
 fn a_listener_held_back_stays_as_it_was_beside_one_that_changes() {
     let mut proxy = Proxy::in_step([
         cluster("a", 1),
