@@ -93,6 +93,7 @@ fn flag(experiment: &Experiment) -> Value {
         "prerequisites": [],
         "rules": [{
             "id": "everybody",
+            "trackEvents": false,
             "clauses": [
                 clause("country", "in", json!(work::COUNTRIES)),
                 clause("plan", "in", json!([work::PLAN])),
