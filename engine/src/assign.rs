@@ -1,11 +1,15 @@
-//! The evaluation walk: from a request's service to the variants it gets. What lives here: the one
-//! walk that serving and explaining share, told apart by their [`Visitor`]. What does not: how a
-//! request is read and what is done with a decision.
+//! From a request to its decisions. What lives here: what a decision is, what a visitor sees, and the
+//! door to the one walk that serving and explaining share. What does not: the walk itself (see
+//! [`walk`](crate::walk)), how a request is read and what is done with a decision.
 
-use crate::attribute::{AttributeId, Subject};
-use crate::plan::{Experiment, Layer, Plan, Variant};
-use crate::service::{Scope, Service};
-use std::str;
+use crate::attribute::Subject;
+use crate::audience::Rule;
+use crate::experiment::{Experiment, Requirement, Variant};
+use crate::pin::Pin;
+use crate::plan::{Holdout, Layer, Plan};
+use crate::service::{RoutingRule, Service};
+use crate::strategy::{Features, Strategy};
+use crate::walk::Walk;
 use watershed_proto::filter::v1::Reason;
 
 /// The longest unit, in bytes. A longer value is not a unit; the next source is asked.
@@ -18,59 +22,147 @@ pub struct Decision<'p, 's> {
     pub experiment: &'p Experiment,
     /// The variant that it gets.
     pub variant: &'p Variant,
-    /// What was hashed.
+    /// What was hashed; empty where a forced or inherited variant needed no unit and found none.
     pub unit: &'s str,
-    /// The bucket in the experiment's layer.
+    /// The bucket in the experiment's layer; 0 without a unit.
     pub layer_bucket: u16,
-    /// The bucket inside the experiment.
+    /// The bucket inside the experiment; 0 without a unit.
     pub variant_bucket: u16,
     /// Why this variant.
     pub reason: Reason,
+    /// The probability with which this variant was given where chance or a model had a say, else 0.
+    pub probability: f64,
 }
 
-/// What became of an experiment whose buckets hold the unit.
+impl Decision<'_, '_> {
+    /// The feature vector of a contextual decision, read from the same request again; empty for
+    /// any other.
+    #[must_use]
+    pub fn features(&self, subject: &impl Subject) -> Features {
+        match (&self.experiment.strategy, self.reason) {
+            (Strategy::Contextual(contextual), Reason::Model | Reason::Explored) => {
+                contextual.features(subject)
+            }
+            _ => Features::NONE,
+        }
+    }
+
+    /// Whether a sticky cookie is to remember it: the experiment is sticky, and the variant was
+    /// given to this unit and not forced upon it.
+    #[must_use]
+    pub fn sticks(&self) -> bool {
+        let is_own = matches!(
+            self.reason,
+            Reason::Hashed | Reason::Stuck | Reason::Random | Reason::Model | Reason::Explored
+        );
+        is_own && self.experiment.sticky().is_some()
+    }
+}
+
+/// What became of an experiment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
+    /// A kill switch keeps everybody out.
+    Off,
+    /// No source of the unit gave one.
+    NoUnit,
+    /// A holdout holds the unit.
+    HeldOut,
+    /// The sticky cookie speaks of another unit.
+    AnotherUnit,
+    /// The unit's bucket is not the experiment's.
+    NotAllocated,
     /// The experiment's start lies ahead.
     NotStarted,
     /// The experiment's end has passed.
     Ended,
     /// The audience leaves this request out.
     NotEligible,
+    /// What it requires of another experiment is not so.
+    RequirementNotMet,
     /// The unit got a variant.
     Assigned,
 }
 
-/// A step of the walk, as a visitor sees it.
+/// A step of the walk, as a visitor sees it. Everything between two experiments belongs to the
+/// first one.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'p, 's> {
-    /// No source of the layer's unit gave one.
-    NoUnit {
-        /// The layer.
+    /// The walk turns to an experiment: to the owner of the unit's bucket, to a pinned one, or, for
+    /// a thorough visitor, to each one in scope.
+    Experiment {
+        /// The experiment.
+        experiment: &'p Experiment,
+        /// Its layer.
         layer: &'p Layer,
+        /// The unit, where there is one.
+        unit: Option<&'s str>,
+        /// Its bucket in the layer.
+        bucket: Option<u16>,
+        /// What the request brings along for the experiment.
+        pin: Option<Pin>,
     },
-    /// The unit's bucket in a layer, and who owns it.
-    Bucket {
-        /// The layer.
-        layer: &'p Layer,
-        /// The unit.
-        unit: &'s str,
-        /// Its bucket.
+    /// A holdout was asked.
+    Holdout {
+        /// The holdout.
+        holdout: &'p Holdout,
+        /// The unit's bucket in it.
         bucket: u16,
-        /// The experiment in scope that owns the bucket.
-        owner: Option<&'p Experiment>,
+        /// Whether it holds the unit.
+        holds: bool,
     },
-    /// What became of the owner.
+    /// A rule is about to be looked at; what follows until its end is below it.
+    Enter {
+        /// The rule.
+        rule: &'p Rule,
+    },
+    /// A rule was looked at.
+    Leave {
+        /// The rule.
+        rule: &'p Rule,
+        /// The value of a condition's attribute.
+        value: Option<&'s [u8]>,
+        /// Whether it holds.
+        holds: bool,
+    },
+    /// A requirement was looked at.
+    Requirement {
+        /// The requirement.
+        requirement: &'p Requirement,
+        /// What the request gets of the other experiment.
+        variant: Option<&'p Variant>,
+        /// Whether the requirement is met.
+        holds: bool,
+    },
+    /// A contextual model was asked.
+    Score {
+        /// The variant.
+        variant: &'p Variant,
+        /// Its score.
+        score: f64,
+    },
+    /// What became of the experiment.
     Verdict {
         /// The experiment.
         experiment: &'p Experiment,
         /// What became of it.
         verdict: Verdict,
     },
+    /// The experiment would give this.
+    Given(Decision<'p, 's>),
+    /// The walk turns to a routing rule.
+    RoutingRule {
+        /// The rule.
+        rule: &'p RoutingRule,
+    },
 }
 
 /// Watches the walk.
 pub trait Visitor {
+    /// Whether to go on where the outcome is known already: to look at every experiment in scope
+    /// and at all of each one's rules. The outcome is the same.
+    const THOROUGH: bool;
+
     /// Called at each step, in order.
     fn visit(&mut self, step: Step<'_, '_>);
 }
@@ -80,17 +172,27 @@ pub trait Visitor {
 pub struct Noop;
 
 impl Visitor for Noop {
-    #[inline]
+    const THOROUGH: bool = false;
+
+    #[inline(always)]
     fn visit(&mut self, _: Step<'_, '_>) {}
 }
 
 impl Plan {
     /// The decisions for a request of `service`, at most one a layer, in the order of the layers.
     ///
-    /// An experiment gives its unit a variant where the time is within its window, the request has
-    /// a unit, the unit's layer bucket is in the allocation, and the audience takes the request.
+    /// An experiment gives its unit a variant where it is not switched off, the request has a
+    /// unit that no holdout holds, the unit's layer bucket is in the allocation, the time is within
+    /// the window, the audience takes the request and the requirements are met. What a request
+    /// brings along ([`Pin`]) comes first:
+    ///
+    /// - forced, whatever the rest says but switches and holdouts;
+    /// - inherited, likewise, but a rollback wins over it;
+    /// - stuck, in place of the buckets only, for the unit that it was given to.
+    ///
     /// The walk is lazy and allocates nothing. `now_ms` is milliseconds since 1970 and matters
     /// only where [`Service::is_timed`] says so.
+    #[inline]
     pub fn assign<'p, 's, S: Subject, V: Visitor>(
         &'p self,
         service: &'p Service,
@@ -98,199 +200,21 @@ impl Plan {
         now_ms: i64,
         visitor: &mut V,
     ) -> impl Iterator<Item = Decision<'p, 's>> {
-        service
-            .scopes
-            .iter()
-            .filter_map(move |scope| self.decide(scope, subject, now_ms, visitor))
+        let mut walk = Walk::new(self, service, subject, now_ms, visitor);
+        let scopes = service.scopes.iter();
+        scopes.filter_map(move |scope| walk.scope(scope))
     }
 
-    #[inline]
-    fn decide<'p, 's>(
+    /// The routing rule for a request of `service` that no experiment routes: the first one that
+    /// holds.
+    pub fn route<'p, S: Subject, V: Visitor>(
         &'p self,
-        scope: &'p Scope,
-        subject: &'s impl Subject,
+        service: &'p Service,
+        subject: &S,
         now_ms: i64,
-        visitor: &mut impl Visitor,
-    ) -> Option<Decision<'p, 's>> {
-        let layer = self.layers.get(scope.layer.0 as usize)?;
-        let Some(unit) = unit(&scope.unit, subject) else {
-            visitor.visit(Step::NoUnit { layer });
-            return None;
-        };
-        let bucket = layer.bucketer.bucket(unit.as_bytes());
-        let owner = scope
-            .experiment(bucket)
-            .and_then(|id| self.experiments.get(id.0 as usize));
-        visitor.visit(Step::Bucket {
-            layer,
-            unit,
-            bucket,
-            owner,
-        });
-        let experiment = owner?;
-        let verdict = experiment.verdict(subject, now_ms);
-        visitor.visit(Step::Verdict {
-            experiment,
-            verdict,
-        });
-        match verdict {
-            Verdict::Assigned => experiment.give(unit, bucket),
-            _ => None,
-        }
-    }
-}
-
-impl Experiment {
-    fn verdict(&self, subject: &impl Subject, now_ms: i64) -> Verdict {
-        if !self.window.has_started(now_ms) {
-            return Verdict::NotStarted;
-        }
-        if self.window.has_ended(now_ms) {
-            return Verdict::Ended;
-        }
-        match &self.audience {
-            Some(rule) if !rule.holds(subject) => Verdict::NotEligible,
-            _ => Verdict::Assigned,
-        }
-    }
-
-    fn give<'s>(&self, unit: &'s str, layer_bucket: u16) -> Option<Decision<'_, 's>> {
-        let variant_bucket = self.bucketer.bucket(unit.as_bytes());
-        let (variant, reason) = if self.rolled_back {
-            (self.fallback()?, Reason::RolledBack)
-        } else {
-            (self.variant(variant_bucket)?, Reason::Hashed)
-        };
-        Some(Decision {
-            experiment: self,
-            variant,
-            unit,
-            layer_bucket,
-            variant_bucket,
-            reason,
-        })
-    }
-}
-
-/// The first source's value that can be a unit: not empty, at most [`MAX_UNIT_BYTES`], and UTF-8,
-/// because evidence names the unit again as text and two units must not become one there.
-fn unit<'s>(sources: &[AttributeId], subject: &'s impl Subject) -> Option<&'s str> {
-    sources
-        .iter()
-        .filter_map(|source| subject.get(*source))
-        .filter(|value| !value.is_empty() && value.len() <= MAX_UNIT_BYTES)
-        .find_map(|value| str::from_utf8(value).ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::request::{Headers, Request};
-    use serde_json::{Value, json};
-
-    /// Keeps what it sees, in words.
-    #[derive(Default)]
-    struct Diary(Vec<String>);
-
-    impl Visitor for Diary {
-        fn visit(&mut self, step: Step<'_, '_>) {
-            self.0.push(match step {
-                Step::NoUnit { layer } => format!("{}: no unit", layer.key()),
-                Step::Bucket {
-                    layer, unit, owner, ..
-                } => {
-                    let owner = owner.map_or("nobody", Experiment::key);
-                    format!("{}: {unit} is {owner}'s", layer.key())
-                }
-                Step::Verdict {
-                    experiment,
-                    verdict,
-                } => format!("{}: {verdict:?}", experiment.key()),
-            });
-        }
-    }
-
-    /// One experiment for gold users in the second layer of two, with `changes` over its fields.
-    fn plan(changes: &Value) -> Plan {
-        let mut experiment = json!({
-            "key": "e", "layer": "l",
-            "unitSources": [{"header": "x-user"}, {"cookie": "uid"}],
-            "audience": {"condition": {"attribute": {"header": "x-tier"}, "equals": "gold"}},
-            "allocation": [{"start": 0, "end": 9999}],
-            "variants": [
-                {"key": "a", "ranges": []},
-                {"key": "b", "ranges": [{"start": 0, "end": 9999}]},
-            ],
-            "fallback": "a",
-        });
-        for (field, value) in changes.as_object().unwrap() {
-            experiment[field] = value.clone();
-        }
-        let config = json!({
-            "services": [{"key": "s"}], "layers": [{"key": "l"}], "experiments": [experiment],
-        });
-        Plan::compile(&serde_json::from_value(config).unwrap()).unwrap()
-    }
-
-    /// The variants for a request with these headers at 1000 ms, and the diary of the walk.
-    fn walk(plan: &Plan, headers: &[(&[u8], &[u8])]) -> (Vec<(String, String, Reason)>, String) {
-        let request = Request::new(Headers::new(headers), plan.attributes());
-        let mut diary = Diary::default();
-        let decisions = plan
-            .assign(&plan.services()[0], &request, 1_000, &mut diary)
-            .map(|one| (one.variant.key().into(), one.unit.into(), one.reason))
-            .collect();
-        (decisions, diary.0.join(", "))
-    }
-
-    const GOLD: (&[u8], &[u8]) = (b"x-tier", b"gold");
-    const USER: (&[u8], &[u8]) = (b"x-user", b"u");
-
-    #[test]
-    fn the_walk_tells_each_step_in_order() {
-        let everybody = plan(&json!({}));
-        assert_eq!(
-            walk(&everybody, &[GOLD, USER]).1,
-            "l: u is e's, e: Assigned"
-        );
-        assert_eq!(walk(&everybody, &[GOLD]).1, "l: no unit");
-        assert_eq!(walk(&everybody, &[USER]).1, "l: u is e's, e: NotEligible");
-        let nobody = plan(&json!({"allocation": []}));
-        assert_eq!(walk(&nobody, &[GOLD, USER]).1, "l: u is nobody's");
-        let later = plan(&json!({"startMs": "1001"}));
-        assert_eq!(walk(&later, &[GOLD, USER]).1, "l: u is e's, e: NotStarted");
-        let past = plan(&json!({"endMs": "1000"}));
-        assert_eq!(walk(&past, &[GOLD, USER]).1, "l: u is e's, e: Ended");
-    }
-
-    #[test]
-    fn only_the_assigned_get_a_variant() {
-        let hashed = ("b".into(), "u".into(), Reason::Hashed);
-        assert_eq!(walk(&plan(&json!({})), &[GOLD, USER]).0, [hashed]);
-        for headers in [&[GOLD][..], &[USER], &[]] {
-            assert!(walk(&plan(&json!({})), headers).0.is_empty());
-        }
-    }
-
-    #[test]
-    fn a_rollback_gives_the_fallback_to_the_eligible_and_to_nobody_else() {
-        let rolled_back = plan(&json!({"mode": "FALLBACK"}));
-        let fallback = ("a".into(), "u".into(), Reason::RolledBack);
-        assert_eq!(walk(&rolled_back, &[GOLD, USER]).0, [fallback]);
-        assert!(walk(&rolled_back, &[USER]).0.is_empty());
-    }
-
-    #[test]
-    fn what_cannot_be_a_unit_gives_way_to_the_next_source() {
-        let plan = plan(&json!({}));
-        let cookie: (&[u8], &[u8]) = (b"cookie", b"uid=c");
-        let longest = "x".repeat(MAX_UNIT_BYTES);
-        let longer = "x".repeat(MAX_UNIT_BYTES + 1);
-        for unfit in [&b""[..], b"\xff\xfe", longer.as_bytes()] {
-            let found = walk(&plan, &[GOLD, (b"x-user", unfit), cookie]).0;
-            assert_eq!(found[0].1, "c");
-        }
-        let found = walk(&plan, &[GOLD, (b"x-user", longest.as_bytes()), cookie]).0;
-        assert_eq!(found[0].1, longest);
+        visitor: &mut V,
+    ) -> Option<&'p RoutingRule> {
+        let mut walk = Walk::new(self, service, subject, now_ms, visitor);
+        walk.route()
     }
 }

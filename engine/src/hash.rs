@@ -1,10 +1,8 @@
-//! The hash that turns a unit into a bucket. What lives here: MurmurHash3 x86_32 and its
-//! pre-salted form. What does not: which salt is used where (see [`plan`](crate::plan)).
+//! Hashes. What lives here: MurmurHash3 x86_32 in a form that can be interrupted, and FNV-1a. What
+//! does not: what is hashed and what becomes of the result (see [`bucketer`](crate::bucketer)).
 //!
-//! Formula: `murmur3_x86_32("{salt}:{unit}", seed 0) % 10000`, named `MURMUR3_V1` in a
-//! configuration. Source: Austin Appleby's SMHasher, `MurmurHash3.cpp`, public domain.
-
-use crate::ranges::BUCKETS;
+//! Sources: Austin Appleby's SMHasher, `MurmurHash3.cpp`, public domain; Fowler, Noll and Vo,
+//! "The FNV Non-Cryptographic Hash Algorithm", RFC 9923.
 
 const BLOCK: u32 = 4;
 
@@ -14,43 +12,33 @@ pub fn murmur3_x86_32(bytes: &[u8], seed: u32) -> u32 {
     State::new(seed).absorb(bytes).finish()
 }
 
-/// Buckets for one salt. The salt and its colon are absorbed once; after that a unit costs only
-/// its own bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Bucketer(State);
-
-impl Bucketer {
-    /// The bucketer for `"{salt}:{unit}"`.
-    #[must_use]
-    pub fn new(salt: &str) -> Self {
-        Self(State::new(0).absorb(salt.as_bytes()).absorb(b":"))
+/// MurmurHash3 x86_32 of `bytes` with ASCII letters in lower case.
+#[must_use]
+pub(crate) fn murmur3_x86_32_lowercase(bytes: &[u8], seed: u32) -> u32 {
+    const PIECE: usize = 64;
+    let mut state = State::new(seed);
+    for piece in bytes.chunks(PIECE) {
+        let mut lower = [0; PIECE];
+        if let Some(lower) = lower.get_mut(..piece.len()) {
+            lower.copy_from_slice(piece);
+            lower.make_ascii_lowercase();
+            state = state.absorb(lower);
+        }
     }
-
-    /// The bucket of `unit`, `0..=9999`.
-    #[must_use]
-    pub fn bucket(&self, unit: &[u8]) -> u16 {
-        fold(self.0.absorb(unit).finish())
-    }
-}
-
-/// A hash folded into the buckets. The remainder favours the first 7,296 buckets by one part in
-/// 429,496, far below what any experiment could notice.
-fn fold(hash: u32) -> u16 {
-    const COUNT: u32 = BUCKETS as u32;
-    (hash % COUNT) as u16
+    state.finish()
 }
 
 /// A hash that has absorbed some bytes: whole blocks are mixed in, the up to three bytes of an
 /// unfinished block wait in `pending`, lowest byte first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct State {
+pub(crate) struct State {
     mixed: u32,
     pending: u32,
     length: u32,
 }
 
 impl State {
-    const fn new(seed: u32) -> Self {
+    pub(crate) const fn new(seed: u32) -> Self {
         Self {
             mixed: seed,
             pending: 0,
@@ -59,7 +47,7 @@ impl State {
     }
 
     #[inline]
-    fn absorb(self, bytes: &[u8]) -> Self {
+    pub(crate) fn absorb(self, bytes: &[u8]) -> Self {
         let shift = bits(self.length);
         let (blocks, rest) = bytes.as_chunks::<4>();
         let mut mixed = self.mixed;
@@ -87,7 +75,7 @@ impl State {
     }
 
     #[inline]
-    fn finish(self) -> u32 {
+    pub(crate) fn finish(self) -> u32 {
         // With nothing pending this adds scramble(0) = 0, as the reference does by skipping it.
         let mut hash = self.mixed ^ scramble(self.pending) ^ self.length;
         hash ^= hash >> 16;
@@ -97,6 +85,18 @@ impl State {
         hash ^ (hash >> 16)
     }
 }
+
+/// FNV-1a with 32 bits of `bytes`, going on from `state`.
+#[must_use]
+pub(crate) fn fnv1a_32(state: u32, bytes: &[u8]) -> u32 {
+    const PRIME: u32 = 0x0100_0193;
+    bytes.iter().fold(state, |state, byte| {
+        (state ^ u32::from(*byte)).wrapping_mul(PRIME)
+    })
+}
+
+/// Where FNV-1a with 32 bits starts.
+pub(crate) const FNV1A_32_START: u32 = 0x811c_9dc5;
 
 /// How many bits of the current block are filled.
 const fn bits(length: u32) -> u32 {
@@ -197,14 +197,25 @@ mod tests {
         }
 
         #[test]
-        fn a_salt_absorbed_beforehand_changes_nothing(
-            salt in "\\PC{0,20}", unit in prop::collection::vec(any::<u8>(), 0..80),
+        fn bytes_absorbed_in_pieces_change_nothing(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..6), seed: u32,
         ) {
-            let mut whole = salt.clone().into_bytes();
-            whole.push(b':');
-            whole.extend_from_slice(&unit);
-            let bucket = Bucketer::new(&salt).bucket(&unit);
-            prop_assert_eq!(u32::from(bucket), murmur3_x86_32(&whole, 0) % 10_000);
+            let state = pieces.iter().fold(State::new(seed), |state, piece| state.absorb(piece));
+            prop_assert_eq!(state.finish(), murmur3_x86_32(&pieces.concat(), seed));
         }
+
+        #[test]
+        fn the_hash_in_lower_case_is_that_of_the_lower_case(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let lower = bytes.to_ascii_lowercase();
+            prop_assert_eq!(murmur3_x86_32_lowercase(&bytes, 1), murmur3_x86_32(&lower, 1));
+        }
+    }
+
+    /// RFC 9923, appendix C.
+    #[test]
+    fn published_vectors_of_fnv_come_out() {
+        assert_eq!(fnv1a_32(FNV1A_32_START, b""), 0x811c_9dc5);
+        assert_eq!(fnv1a_32(FNV1A_32_START, b"a"), 0xe40c_292c);
+        assert_eq!(fnv1a_32(FNV1A_32_START, b"foobar"), 0xbf9c_f968);
     }
 }

@@ -1,24 +1,38 @@
-//! A compiled configuration. What lives here: the [`Plan`] and what it is made of, ready to be
-//! walked. What does not: how it is checked and built (see [`compile`](crate::compile)) and how it
-//! decides (see [`assign`](crate::assign)).
+//! A compiled configuration. What lives here: the [`Plan`] and what every request shares. What does
+//! not: how it is checked and built (see [`compile`](crate::compile)) and how it decides (see
+//! [`assign`](crate::assign)).
 
-use crate::attribute::Attribute;
-use crate::audience::Rule;
+use crate::attribute::{Attribute, AttributeId};
+use crate::audience::{ConditionId, Segment, SegmentId};
+use crate::bucketer::Bucketer;
 use crate::compile::{self, CompileError};
-use crate::hash::Bucketer;
+use crate::condition::Condition;
+use crate::experiment::Experiment;
 use crate::ranges::Ranges;
-use crate::service::Service;
-use watershed_proto::filter::v1::FilterConfig;
+use crate::service::{Service, ServiceIndex};
+use crate::token::Keys;
+use watershed_proto::filter::v1::{FilterConfig, Trust};
 
 /// A configuration without a fault, ready to assign. The default is the empty one, which matches
 /// no request.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     pub(crate) version: Box<str>,
     pub(crate) attributes: Box<[Attribute]>,
-    pub(crate) services: Box<[Service]>,
+    pub(crate) conditions: Box<[Condition]>,
+    pub(crate) segments: Box<[Segment]>,
+    pub(crate) units: Box<[Unit]>,
+    pub(crate) holdouts: Box<[Holdout]>,
     pub(crate) layers: Box<[Layer]>,
     pub(crate) experiments: Box<[Experiment]>,
+    /// The experiments in the order of their keys.
+    pub(crate) by_key: Box<[ExperimentId]>,
+    pub(crate) services: Box<[Service]>,
+    pub(crate) index: ServiceIndex,
+    pub(crate) keys: Keys,
+    pub(crate) force: ForceSources,
+    pub(crate) trusts_stamps: bool,
+    pub(crate) body_limit: usize,
 }
 
 impl Plan {
@@ -54,12 +68,73 @@ impl Plan {
         &self.experiments
     }
 
+    /// The experiment of this key.
+    #[must_use]
+    pub fn experiment(&self, key: &str) -> Option<&Experiment> {
+        self.at(self.experiment_id(key)?)
+    }
+
     /// The first service that matches `host` (lower case, no port) and `path` (no query).
     #[must_use]
     pub fn service(&self, host: Option<&[u8]>, path: Option<&[u8]>) -> Option<&Service> {
-        self.services
-            .iter()
-            .find(|service| service.matches(host, path))
+        self.index.find(&self.services, host, path)
+    }
+
+    /// The keys of sticky cookies and force tokens.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Where force tokens are read.
+    #[must_use]
+    pub fn force(&self) -> &ForceSources {
+        &self.force
+    }
+
+    /// What to believe of the assignments that a request brings along: `EDGE` or `MESH`.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        if self.trusts_stamps {
+            Trust::Mesh
+        } else {
+            Trust::Edge
+        }
+    }
+
+    /// How many bytes of a body may be buffered.
+    #[must_use]
+    pub fn body_limit(&self) -> usize {
+        self.body_limit
+    }
+
+    pub(crate) fn at(&self, id: ExperimentId) -> Option<&Experiment> {
+        self.experiments.get(id.0 as usize)
+    }
+
+    pub(crate) fn experiment_id(&self, key: &str) -> Option<ExperimentId> {
+        let key_of = |id: &ExperimentId| self.at(*id).map(Experiment::key);
+        let place = self
+            .by_key
+            .binary_search_by(|id| key_of(id).cmp(&Some(key)))
+            .ok()?;
+        self.by_key.get(place).copied()
+    }
+
+    pub(crate) fn condition(&self, id: ConditionId) -> Option<&Condition> {
+        self.conditions.get(id.0 as usize)
+    }
+
+    pub(crate) fn segment(&self, id: SegmentId) -> Option<&Segment> {
+        self.segments.get(id.0 as usize)
+    }
+
+    pub(crate) fn unit(&self, id: UnitId) -> Option<&Unit> {
+        self.units.get(id.0 as usize)
+    }
+
+    pub(crate) fn layer(&self, id: LayerId) -> Option<&Layer> {
+        self.layers.get(id.0 as usize)
     }
 }
 
@@ -69,11 +144,19 @@ pub(crate) struct LayerId(pub(crate) u32);
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
 pub(crate) struct ExperimentId(pub(crate) u32);
 
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
+pub(crate) struct UnitId(pub(crate) u32);
+
+/// Where a unit is read, in order: experiments that say the same share one.
+pub(crate) type Unit = Box<[AttributeId]>;
+
 /// 10,000 buckets that experiments share without overlap.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Layer {
     pub(crate) key: Box<str>,
     pub(crate) bucketer: Bucketer,
+    /// The places of the holdouts that cover it.
+    pub(crate) holdouts: Box<[u32]>,
 }
 
 impl Layer {
@@ -84,122 +167,35 @@ impl Layer {
     }
 }
 
-/// One experiment: who is in it, and which variant they get.
+/// Units that no experiment touches.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Experiment {
+pub struct Holdout {
     pub(crate) key: Box<str>,
-    pub(crate) layer: LayerId,
-    pub(crate) unit_type: Box<str>,
-    pub(crate) window: Window,
-    pub(crate) allocation: Ranges,
-    pub(crate) audience: Option<Rule>,
     pub(crate) bucketer: Bucketer,
-    pub(crate) variants: Box<[Variant]>,
-    /// Ascending, and together every bucket.
-    pub(crate) shares: Box<[Share]>,
-    pub(crate) fallback: u16,
-    pub(crate) rolled_back: bool,
+    pub(crate) buckets: Ranges,
 }
 
-impl Experiment {
-    /// The experiment's key.
+impl Holdout {
+    /// The holdout's key.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// What is randomised, in the configuration's own word.
+    /// The buckets that it holds out.
     #[must_use]
-    pub fn unit_type(&self) -> &str {
-        &self.unit_type
-    }
-
-    /// The buckets of its layer that the experiment owns.
-    #[must_use]
-    pub fn allocation(&self) -> &Ranges {
-        &self.allocation
-    }
-
-    /// The variants, in the order of the configuration.
-    #[must_use]
-    pub fn variants(&self) -> &[Variant] {
-        &self.variants
-    }
-
-    /// Whether everybody gets the fallback variant.
-    #[must_use]
-    pub fn is_rolled_back(&self) -> bool {
-        self.rolled_back
-    }
-
-    /// The variant that takes everybody in a rollback.
-    #[must_use]
-    pub fn fallback(&self) -> Option<&Variant> {
-        self.variants.get(usize::from(self.fallback))
-    }
-
-    /// The variant that owns `bucket` of the variant hash.
-    #[must_use]
-    pub fn variant(&self, bucket: u16) -> Option<&Variant> {
-        let following = self.shares.partition_point(|share| share.end < bucket);
-        let share = self.shares.get(following)?;
-        self.variants.get(usize::from(share.variant))
+    pub fn buckets(&self) -> &Ranges {
+        &self.buckets
     }
 }
 
-/// Up to bucket `end` (and from the end of the share before), the variant's.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
-pub(crate) struct Share {
-    pub(crate) end: u16,
-    pub(crate) variant: u16,
-}
-
-/// One arm of an experiment.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Variant {
-    pub(crate) key: Box<str>,
-    pub(crate) cluster: Option<Box<str>>,
-    pub(crate) ordinal: u32,
-}
-
-impl Variant {
-    /// The variant's key.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The cluster that serves it, where the experiment routes.
-    #[must_use]
-    pub fn cluster(&self) -> Option<&str> {
-        self.cluster.as_deref()
-    }
-
-    /// The variant's place among all variants of the plan: those of the first experiment, then
-    /// those of the second, and so on.
-    #[must_use]
-    pub fn ordinal(&self) -> usize {
-        self.ordinal as usize
-    }
-}
-
-/// When an experiment is active: `[start, end)` in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Window {
-    pub(crate) start: Option<i64>,
-    pub(crate) end: Option<i64>,
-}
-
-impl Window {
-    pub(crate) fn is_bounded(self) -> bool {
-        self.start.is_some() || self.end.is_some()
-    }
-
-    pub(crate) fn has_started(self, now_ms: i64) -> bool {
-        self.start.is_none_or(|start| start <= now_ms)
-    }
-
-    pub(crate) fn has_ended(self, now_ms: i64) -> bool {
-        self.end.is_some_and(|end| end <= now_ms)
-    }
+/// Where force tokens are read, in this order; `None` is nowhere.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ForceSources {
+    /// A header, by its name in lower case.
+    pub header: Option<Box<str>>,
+    /// A query parameter.
+    pub query: Option<Box<str>>,
+    /// A cookie.
+    pub cookie: Option<Box<str>>,
 }

@@ -1,10 +1,9 @@
-//! Reading a request. What lives here: how each attribute is cut out of header bytes, and
-//! [`Request`], the subject that reads each attribute at most once and only when it is asked for.
-//! What does not: where the bytes come from. Nothing here assumes UTF-8 or well-formed input.
+//! Reading headers. What lives here: how each attribute is cut out of header bytes. What does not:
+//! where the bytes come from, and what headers don't tell (see
+//! [`surroundings`](crate::surroundings)). Nothing here assumes UTF-8 or well-formed input.
 
-use crate::attribute::{Attribute, AttributeId, Subject};
+use crate::attribute::Attribute;
 use std::borrow::Cow;
-use std::cell::OnceCell;
 
 /// A request's headers in order, with HTTP/2 names for the pseudo-headers (`:authority`, `:path`,
 /// `:method`). Names are compared without case; a name may repeat.
@@ -55,50 +54,46 @@ impl<'a> Headers<'a> {
         self.all(":path").next().map(path)
     }
 
-    /// The value of one attribute.
+    /// The value of the first cookie of this name.
+    #[must_use]
+    pub fn cookie(self, name: &str) -> Option<&'a [u8]> {
+        self.all("cookie").find_map(|header| cookie(header, name))
+    }
+
+    /// The value of the first query parameter of this name, decoded.
+    #[must_use]
+    pub fn query(self, name: &str) -> Option<Cow<'a, [u8]>> {
+        self.all(":path").next().and_then(|path| query(path, name))
+    }
+
+    /// The body's length in bytes as the client said, in digits.
+    #[must_use]
+    pub fn body_size(self) -> Option<&'a [u8]> {
+        let length = self.all("content-length").next()?;
+        let is_number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+        is_number.then_some(length)
+    }
+
+    /// The value of one attribute; `None` for those that headers don't tell.
     #[must_use]
     pub fn read(self, attribute: &Attribute) -> Option<Cow<'a, [u8]>> {
         match attribute {
             Attribute::Header(name) => self.joined(name),
-            Attribute::Cookie(name) => self
-                .all("cookie")
-                .find_map(|header| cookie(header, name))
-                .map(Cow::Borrowed),
-            Attribute::Query(name) => self.all(":path").next().and_then(|path| query(path, name)),
+            Attribute::Cookie(name) => self.cookie(name).map(Cow::Borrowed),
+            Attribute::Query(name) => self.query(name),
             Attribute::Path => self.path().map(Cow::Borrowed),
             Attribute::Method => self.all(":method").next().map(Cow::Borrowed),
             Attribute::Host => self.host(),
+            Attribute::BodySize => self.body_size().map(Cow::Borrowed),
+            Attribute::JwtClaim { .. }
+            | Attribute::Body(_)
+            | Attribute::SourceAddress
+            | Attribute::TimeOfDay(_)
+            | Attribute::DayOfWeek(_)
+            | Attribute::Date(_)
+            | Attribute::Generated(_)
+            | Attribute::Request => None,
         }
-    }
-}
-
-/// A request bound to a plan's attributes.
-#[derive(Debug)]
-pub struct Request<'a> {
-    headers: Headers<'a>,
-    attributes: &'a [Attribute],
-    values: Vec<OnceCell<Option<Cow<'a, [u8]>>>>,
-}
-
-impl<'a> Request<'a> {
-    /// Binds `headers` to the table of [`Plan::attributes`](crate::plan::Plan::attributes).
-    #[must_use]
-    pub fn new(headers: Headers<'a>, attributes: &'a [Attribute]) -> Self {
-        Self {
-            headers,
-            attributes,
-            values: attributes.iter().map(|_| OnceCell::new()).collect(),
-        }
-    }
-}
-
-impl Subject for Request<'_> {
-    fn get(&self, attribute: AttributeId) -> Option<&[u8]> {
-        let source = self.attributes.get(attribute.index())?;
-        self.values
-            .get(attribute.index())?
-            .get_or_init(|| self.headers.read(source))
-            .as_deref()
     }
 }
 

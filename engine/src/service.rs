@@ -1,19 +1,34 @@
-//! Which service a request belongs to and which experiments are in scope there. What lives here:
-//! host and path patterns and the per-service index from layer bucket to experiment. What does
-//! not: faults in their wire form (see [`compile`](crate::compile)).
+//! Which service a request belongs to, which experiments are in scope there, and what of a request
+//! they need. What lives here: host and path patterns, the index that finds a service, and the
+//! per-service index from layer bucket to experiment. What does not: faults in their wire form (see
+//! [`compile`](crate::compile)).
 
-use crate::attribute::AttributeId;
-use crate::plan::{ExperimentId, LayerId};
+use crate::audience::Rule;
+use crate::plan::{ExperimentId, LayerId, UnitId};
 
 /// A set of hosts and paths, with the experiments whose requests it serves.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Service {
     pub(crate) key: Box<str>,
+    /// Its place among the services.
+    pub(crate) place: u32,
     pub(crate) hosts: Box<[HostPattern]>,
     pub(crate) paths: Box<[PathPrefix]>,
     pub(crate) default_cluster: Option<Box<str>>,
+    pub(crate) routing_rules: Box<[RoutingRule]>,
     pub(crate) scopes: Box<[Scope]>,
-    pub(crate) timed: bool,
+    pub(crate) needs: Needs,
+}
+
+/// What a service needs of a request before anything is decided, and of its response.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Needs {
+    pub(crate) time: bool,
+    /// The limit in bytes.
+    pub(crate) body: Option<usize>,
+    pub(crate) response: bool,
+    pub(crate) request_headers: Box<[Box<str>]>,
+    pub(crate) sticky_cookies: Box<[Box<str>]>,
 }
 
 impl Service {
@@ -23,7 +38,8 @@ impl Service {
         &self.key
     }
 
-    /// The cluster for requests that no experiment routes; `None` leaves it to the route table.
+    /// The cluster for requests that no experiment and no routing rule routes; `None` leaves it to
+    /// the route table.
     #[must_use]
     pub fn default_cluster(&self) -> Option<&str> {
         self.default_cluster.as_deref()
@@ -35,19 +51,70 @@ impl Service {
         !self.scopes.is_empty()
     }
 
-    /// Whether the answer depends on the time: an experiment in scope has a start or an end.
+    /// The rules for requests that no experiment routes, in order.
     #[must_use]
-    pub fn is_timed(&self) -> bool {
-        self.timed
+    pub fn routing_rules(&self) -> &[RoutingRule] {
+        &self.routing_rules
     }
 
-    /// Whether a request to `host` (lower case, no port) and `path` (no query) is the service's.
+    /// Whether the answer depends on the time: an experiment in scope has a start or an end, or
+    /// something in scope reads the time.
     #[must_use]
-    pub fn matches(&self, host: Option<&[u8]>, path: Option<&[u8]>) -> bool {
-        let any_host = self.hosts.is_empty();
-        let any_path = self.paths.is_empty();
-        (any_host || self.hosts.iter().any(|pattern| pattern.matches(host)))
-            && (any_path || self.paths.iter().any(|prefix| prefix.matches(path)))
+    pub fn is_timed(&self) -> bool {
+        self.needs.time
+    }
+
+    /// How many bytes of the body to buffer before anything is decided; `None` where nothing in
+    /// scope reads the body.
+    #[must_use]
+    pub fn needs_body(&self) -> Option<usize> {
+        self.needs.body
+    }
+
+    /// Whether the response may have to be written to: an experiment in scope is sticky, makes its
+    /// own unit, or has variants with response headers.
+    #[must_use]
+    pub fn needs_response(&self) -> bool {
+        self.needs.response
+    }
+
+    /// The request headers that variants in scope set, each once, in lower case. What a client
+    /// sends under these names must not pass for a variant's.
+    #[must_use]
+    pub fn request_headers(&self) -> &[Box<str>] {
+        &self.needs.request_headers
+    }
+
+    /// The sticky cookies of experiments in scope, each once.
+    #[must_use]
+    pub fn sticky_cookies(&self) -> &[Box<str>] {
+        &self.needs.sticky_cookies
+    }
+
+    fn matches_path(&self, path: Option<&[u8]>) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|prefix| prefix.matches(path))
+    }
+}
+
+/// Sends requests to a cluster by their attributes alone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RoutingRule {
+    pub(crate) key: Box<str>,
+    pub(crate) when: Rule,
+    pub(crate) cluster: Box<str>,
+}
+
+impl RoutingRule {
+    /// The rule's key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
     }
 }
 
@@ -55,8 +122,8 @@ impl Service {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Scope {
     pub(crate) layer: LayerId,
-    /// Where the unit is read, in order; the same for every experiment of the scope.
-    pub(crate) unit: Box<[AttributeId]>,
+    /// What is hashed; the same for every experiment of the scope.
+    pub(crate) unit: UnitId,
     /// Disjoint and in ascending order.
     pub(crate) slots: Box<[Slot]>,
 }
@@ -71,12 +138,108 @@ pub(crate) struct Slot {
 
 impl Scope {
     /// The experiment that owns `bucket`.
+    #[inline]
     pub(crate) fn experiment(&self, bucket: u16) -> Option<ExperimentId> {
         let slot = self
             .slots
             .get(self.slots.partition_point(|slot| slot.end < bucket))?;
         (slot.start <= bucket).then_some(slot.experiment)
     }
+}
+
+/// Finds the first service for a host and a path without asking each one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ServiceIndex {
+    /// Whole host names in ascending order, each with its services.
+    exact: Box<[(Box<str>, Box<[u32]>)]>,
+    /// Domains with their leading dot, likewise.
+    families: Box<[(Box<str>, Box<[u32]>)]>,
+    /// The services of any host.
+    any: Box<[u32]>,
+}
+
+impl ServiceIndex {
+    pub(crate) fn new(services: &[Service]) -> Self {
+        let mut exact: Vec<(&str, u32)> = Vec::new();
+        let mut families: Vec<(&str, u32)> = Vec::new();
+        let mut any = Vec::new();
+        for service in services {
+            if service.hosts.is_empty() {
+                any.push(service.place);
+            }
+            for pattern in &service.hosts {
+                match pattern {
+                    HostPattern::Any => any.push(service.place),
+                    HostPattern::Exact(name) => exact.push((name, service.place)),
+                    HostPattern::Suffix(domain) => families.push((domain, service.place)),
+                }
+            }
+        }
+        any.dedup();
+        Self {
+            exact: grouped(exact),
+            families: grouped(families),
+            any: any.into(),
+        }
+    }
+
+    pub(crate) fn find<'p>(
+        &self,
+        services: &'p [Service],
+        host: Option<&[u8]>,
+        path: Option<&[u8]>,
+    ) -> Option<&'p Service> {
+        let first = |places: &[u32]| {
+            let candidates = places
+                .iter()
+                .filter_map(|place| services.get(*place as usize));
+            candidates
+                .into_iter()
+                .find(|service| service.matches_path(path))
+        };
+        let of_any = first(&self.any);
+        let Some(host) = host else {
+            return of_any;
+        };
+        let of_exact = look_up(&self.exact, host).and_then(first);
+        let of_families = self
+            .domains(host)
+            .filter_map(|domain| look_up(&self.families, domain).and_then(first));
+        of_families
+            .chain(of_any)
+            .chain(of_exact)
+            .min_by_key(|service| service.place)
+    }
+
+    /// What follows each dot of `host` but one at its start, with the dot: the families that it may
+    /// belong to.
+    fn domains<'h>(&self, host: &'h [u8]) -> impl Iterator<Item = &'h [u8]> {
+        let host = if self.families.is_empty() { &[] } else { host };
+        let dots = (1..host.len()).filter_map(|at| host.get(at..));
+        dots.filter(|rest| rest.starts_with(b"."))
+    }
+}
+
+fn grouped(mut pairs: Vec<(&str, u32)>) -> Box<[(Box<str>, Box<[u32]>)]> {
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
+        .chunk_by(|left, right| left.0 == right.0)
+        .filter_map(|group| {
+            let (name, _) = group.first()?;
+            Some((
+                (*name).into(),
+                group.iter().map(|(_, place)| *place).collect(),
+            ))
+        })
+        .collect()
+}
+
+fn look_up<'i>(index: &'i [(Box<str>, Box<[u32]>)], name: &[u8]) -> Option<&'i [u32]> {
+    let place = index
+        .binary_search_by(|(other, _)| other.as_bytes().cmp(name))
+        .ok()?;
+    index.get(place).map(|(_, places)| &**places)
 }
 
 /// A host name or a family of them, in lower case.
@@ -88,19 +251,6 @@ pub(crate) enum HostPattern {
     Exact(Box<str>),
     /// `*.example.com`, kept as `.example.com`: any sub-domain at any depth, not the domain itself.
     Suffix(Box<str>),
-}
-
-impl HostPattern {
-    fn matches(&self, host: Option<&[u8]>) -> bool {
-        match (self, host) {
-            (Self::Any, _) => true,
-            (_, None) => false,
-            (Self::Exact(name), Some(host)) => name.as_bytes() == host,
-            (Self::Suffix(suffix), Some(host)) => {
-                host.len() > suffix.len() && host.ends_with(suffix.as_bytes())
-            }
-        }
-    }
 }
 
 /// A path prefix that ends at a segment's boundary, kept without a slash at its end.
@@ -117,6 +267,7 @@ impl PathPrefix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_prefix_matches_at_segment_boundaries_only() {
@@ -130,17 +281,95 @@ mod tests {
         assert!(!PathPrefix("/v1".into()).matches(None));
     }
 
+    fn service(place: u32, hosts: &[HostPattern], path: &str) -> Service {
+        Service {
+            place,
+            hosts: hosts.into(),
+            paths: [PathPrefix(path.into())].into(),
+            ..Service::default()
+        }
+    }
+
+    fn find(services: &[Service], host: Option<&str>, path: &str) -> Option<u32> {
+        let index = ServiceIndex::new(services);
+        let host = host.map(str::as_bytes);
+        let found = index.find(services, host, Some(path.as_bytes()));
+        found.map(|service| service.place)
+    }
+
     #[test]
     fn a_star_covers_sub_domains_but_not_the_domain() {
-        let star = HostPattern::Suffix(".example.com".into());
-        assert!(star.matches(Some(b"a.example.com")));
-        assert!(star.matches(Some(b"a.b.example.com")));
-        assert!(!star.matches(Some(b"example.com")));
-        assert!(!star.matches(Some(b".example.com")));
-        assert!(!star.matches(Some(b"badexample.com")));
-        assert!(!star.matches(None));
-        assert!(HostPattern::Any.matches(None));
-        assert!(HostPattern::Exact("[::1]".into()).matches(Some(b"[::1]")));
+        let star = [service(
+            0,
+            &[HostPattern::Suffix(".example.com".into())],
+            "",
+        )];
+        let matches = |host| find(&star, host, "/").is_some();
+        assert!(matches(Some("a.example.com")));
+        assert!(matches(Some("a.b.example.com")));
+        assert!(!matches(Some("example.com")));
+        assert!(!matches(Some(".example.com")));
+        assert!(!matches(Some("badexample.com")));
+        assert!(!matches(Some("a.example.com.")));
+        assert!(!matches(None));
+        assert_eq!(
+            find(&[service(0, &[HostPattern::Any], "")], None, "/"),
+            Some(0)
+        );
+        let literal = [service(0, &[HostPattern::Exact("[::1]".into())], "")];
+        assert_eq!(find(&literal, Some("[::1]"), "/"), Some(0));
+    }
+
+    #[test]
+    fn the_first_service_in_the_list_wins() {
+        let exact = HostPattern::Exact("a.example.com".into());
+        let family = HostPattern::Suffix(".example.com".into());
+        let services = [
+            service(0, std::slice::from_ref(&exact), "/only"),
+            service(1, std::slice::from_ref(&family), "/v1"),
+            service(2, &[exact, HostPattern::Any], ""),
+            service(3, &[family], ""),
+            service(4, &[], ""),
+        ];
+        assert_eq!(find(&services, Some("a.example.com"), "/only"), Some(0));
+        assert_eq!(find(&services, Some("a.example.com"), "/v1"), Some(1));
+        assert_eq!(find(&services, Some("a.example.com"), "/"), Some(2));
+        assert_eq!(find(&services, Some("b.example.com"), "/"), Some(2));
+        assert_eq!(find(&services, None, "/only"), Some(2));
+    }
+
+    proptest! {
+        /// The index finds what asking each service in turn would.
+        #[test]
+        fn the_index_agrees_with_the_list(
+            specs in prop::collection::vec((prop::collection::vec(0..7_u8, 0..3), 0..3_u8), 0..12),
+            host in prop::option::of("(a\\.|b\\.){0,3}(c|\\.c)?"), path in "(/a|/b){0,2}",
+        ) {
+            let pattern = |kind: &u8| match kind {
+                0 => HostPattern::Any,
+                1 => HostPattern::Exact("a.c".into()),
+                2 => HostPattern::Exact("a.b.c".into()),
+                3 => HostPattern::Exact("c".into()),
+                4 => HostPattern::Suffix(".c".into()),
+                5 => HostPattern::Suffix(".b.c".into()),
+                _ => HostPattern::Suffix(".a.b.c".into()),
+            };
+            let services: Vec<Service> = (0..).zip(&specs).map(|(place, (hosts, path))| {
+                let hosts: Vec<_> = hosts.iter().map(pattern).collect();
+                service(place, &hosts, ["", "/a", "/a/b"][usize::from(*path)])
+            }).collect();
+            let matches = |pattern: &HostPattern| match (pattern, &host) {
+                (HostPattern::Any, _) => true,
+                (_, None) => false,
+                (HostPattern::Exact(name), Some(host)) => **name == *host,
+                (HostPattern::Suffix(domain), Some(host)) => host.len() > domain.len() && host.ends_with(&**domain),
+            };
+            let expected = services.iter().find(|service| {
+                (service.hosts.is_empty() || service.hosts.iter().any(matches))
+                    && service.matches_path(Some(path.as_bytes()))
+            });
+            prop_assert_eq!(find(&services, host.as_deref(), &path), expected.map(|one| one.place));
+        }
     }
 
     #[test]
@@ -152,7 +381,7 @@ mod tests {
         };
         let scope = Scope {
             layer: LayerId(0),
-            unit: [].into(),
+            unit: UnitId(0),
             slots: [slot(10, 19, 0), slot(30, 30, 1), slot(31, 9_999, 0)].into(),
         };
         let owner = |bucket| scope.experiment(bucket).map(|id| id.0);

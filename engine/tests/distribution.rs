@@ -32,6 +32,10 @@ impl Subject for Unit {
     fn get(&self, _: AttributeId) -> Option<&[u8]> {
         Some(self.0.as_bytes())
     }
+
+    fn chance(&self) -> u64 {
+        0
+    }
 }
 
 fn experiment(key: &str, layer: &str, variants: &[(String, Ranges)]) -> Experiment {

@@ -1,32 +1,46 @@
-//! Experiments: each one's own fields. What concerns several at once is in [`scope`](super::scope).
+//! Experiments: each one's own fields. What concerns several at once is in [`scope`](super::scope)
+//! and [`requirement`](super::requirement).
 
-use super::fault::{At, CompileError, EntryKind, Fault, readable};
-use super::{Attributes, Compiled, LayerIds, audience, limits, text};
-use crate::attribute::AttributeId;
-use crate::hash::Bucketer;
-use crate::plan::{Experiment, Share, Variant, Window};
+use super::fault::{At, CompileError, EntryKind, Fault};
+use super::layer::LayerIds;
+use super::path::Path;
+use super::tables::{Map, Tables};
+use super::{Compiled, attribute, dangling, limits, rule, small, strategy, text, variant};
+use crate::bucketer::Bucketer;
+use crate::experiment::{Experiment, Stickiness, Window};
+use crate::plan::{Layer, UnitId};
 use crate::ranges::Ranges;
-use std::collections::{BTreeMap, BTreeSet};
-use watershed_proto::filter::v1::{Experiment as ExperimentSpec, Mode, Variant as VariantSpec};
+use std::collections::BTreeSet;
+use watershed_proto::filter::v1::{
+    Attribute as AttributeSpec, Experiment as Spec, Hash, Mode, Sticky as StickySpec,
+};
 
-pub(super) struct Builder<'a, 'b> {
-    pub(super) layers: &'b LayerIds<'a>,
-    pub(super) services: &'b BTreeMap<&'a str, usize>,
-    pub(super) attributes: &'b mut Attributes,
+/// 30 days.
+const STICKY_SECONDS: u32 = 30 * 24 * 60 * 60;
+
+pub(super) struct Builder<'b, 'c> {
+    pub(super) layers: &'b [Layer],
+    pub(super) layer_ids: &'b LayerIds<'c>,
+    pub(super) services: &'b Map<&'c str, usize>,
+    pub(super) tables: &'b mut Tables<'c>,
     /// How many variants there were so far, over all experiments.
     pub(super) variants: u32,
+    /// The global kill switch.
+    pub(super) is_off: bool,
+    /// Whether there are keys to sign cookies with.
+    pub(super) has_keys: bool,
 }
 
-impl Builder<'_, '_> {
-    pub(super) fn experiments<'s>(
+impl<'c> Builder<'_, 'c> {
+    pub(super) fn experiments(
         &mut self,
-        specs: &'s [ExperimentSpec],
-    ) -> Result<Vec<Compiled<'s>>, CompileError> {
-        let mut keys = BTreeSet::new();
+        specs: &'c [Spec],
+    ) -> Result<Vec<Compiled<'c>>, CompileError> {
+        let mut keys: Map<&str, ()> = Map::default();
         let mut compiled = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let at = At::new(EntryKind::Experiment, index, &spec.key);
-            if !keys.insert(&spec.key) {
+            if keys.insert(&spec.key, ()).is_some() {
                 return Err(at.fault("key", Fault::Duplicate));
             }
             compiled.push(self.experiment(at, spec)?);
@@ -34,186 +48,161 @@ impl Builder<'_, '_> {
         Ok(compiled)
     }
 
-    fn experiment<'s>(
-        &mut self,
-        at: At<'s>,
-        spec: &ExperimentSpec,
-    ) -> Result<Compiled<'s>, CompileError> {
-        text::key(&spec.key).map_err(|fault| at.fault("key", fault))?;
-        text::printable(&spec.salt, limits::TEXT_BYTES).map_err(|f| at.fault("salt", f))?;
-        text::printable(&spec.unit_type, limits::TEXT_BYTES)
-            .map_err(|fault| at.fault("unit_type", fault))?;
-        let layer = self.layers.get(spec.layer.as_str()).copied();
-        let layer = layer.ok_or_else(|| at.fault("layer", dangling(&spec.layer)))?;
-        let unit = self.unit(at, spec)?;
+    fn experiment(&mut self, at: At<'c>, spec: &'c Spec) -> Result<Compiled<'c>, CompileError> {
+        names(at, spec)?;
+        let layer_id = self.layer_ids.get(spec.layer.as_str()).copied();
+        let layer_id = layer_id.ok_or_else(|| at.fault("layer", dangling(&spec.layer)))?;
+        let layer = self.layers.get(layer_id.0 as usize);
+        let layer_buckets = layer.map_or(0, |layer| layer.bucketer.buckets());
+        self.tables.take_uses();
+        let unit = self.unit(at, &spec.unit_sources)?;
         let audience = match &spec.audience {
             None => None,
-            Some(rule) => Some(audience::rule(at, "audience", rule, self.attributes)?),
+            Some(rule) => Some(rule::rule(self.tables, at, &Path::new("audience"), rule)?),
         };
-        let allocation = Ranges::from_proto(&spec.allocation)
-            .map_err(|fault| at.fault("allocation", fault.into()))?;
+        let allocation = Ranges::from_proto(&spec.allocation).map_err(Fault::from);
+        let allocation = allocation
+            .and_then(|ranges| variant::within(&ranges, layer_buckets).map(|()| ranges))
+            .map_err(|fault| at.fault("allocation", fault))?;
         let routes = spec.variants.iter().any(|one| !one.cluster.is_empty());
         let services = self.services(at, spec, routes)?;
-        let variants = self.variants(at, spec, routes)?;
+        let bucketer = bucketer(at, spec)?;
+        let variants = variant::variants(at, &spec.variants, routes, &mut self.variants)?;
         let fallback = variants.iter().position(|one| *one.key == *spec.fallback);
         let fallback = fallback.ok_or_else(|| at.fault("fallback", dangling(&spec.fallback)))?;
-        Ok(Compiled {
-            at,
+        let experiment = Experiment {
+            key: spec.key.as_str().into(),
+            layer: layer_id,
+            unit_type: self.tables.unit_type(&spec.unit_type),
             unit,
             services,
-            routes,
-            experiment: Experiment {
-                key: spec.key.as_str().into(),
-                layer,
-                unit_type: spec.unit_type.as_str().into(),
-                window: window(spec).map_err(|fault| at.fault("end_ms", fault))?,
-                allocation,
-                audience,
-                bucketer: Bucketer::new(&format!("{}:{}", spec.key, spec.salt)),
-                variants,
-                shares: shares(at, &spec.variants)?,
-                fallback: small(fallback),
-                rolled_back: rolled_back(spec.mode).map_err(|fault| at.fault("mode", fault))?,
-            },
+            window: window(spec).map_err(|fault| at.fault("end_ms", fault))?,
+            allocation,
+            audience,
+            requires: Box::default(),
+            shares: variant::shares(at, &spec.variants, bucketer.buckets())?,
+            strategy: strategy::compile(self.tables, at, spec)?,
+            stickiness: self.stickiness(at, spec.sticky.as_ref())?,
+            bucketer,
+            variants,
+            fallback: small(fallback),
+            rolled_back: rolled_back(spec.mode).map_err(|fault| at.fault("mode", fault))?,
+            is_off: self.is_off || spec.disabled,
+        };
+        Ok(Compiled {
+            at,
+            spec,
+            uses: self.tables.take_uses(),
+            draws_in: Vec::new(),
+            experiment,
         })
     }
 
-    fn unit(
-        &mut self,
-        at: At<'_>,
-        spec: &ExperimentSpec,
-    ) -> Result<Box<[AttributeId]>, CompileError> {
-        let sources = &spec.unit_sources;
+    fn unit(&mut self, at: At<'_>, sources: &'c [AttributeSpec]) -> Result<UnitId, CompileError> {
+        let list = Path::new("unit_sources");
         if sources.is_empty() {
-            return Err(at.fault("unit_sources", Fault::Missing));
+            return Err(at.fault(list, Fault::Missing));
         }
-        text::count(sources.len(), limits::UNIT_SOURCES)
-            .map_err(|fault| at.fault("unit_sources", fault))?;
-        sources
-            .iter()
-            .enumerate()
-            .map(|(index, source)| {
-                let field = format!("unit_sources[{index}]");
-                audience::attribute(at, &field, source, self.attributes)
-            })
-            .collect()
+        text::count(sources.len(), limits::UNIT_SOURCES).map_err(|f| at.fault(list, f))?;
+        let mut ids = Vec::with_capacity(sources.len());
+        for (index, source) in sources.iter().enumerate() {
+            ids.push(self.tables.attribute(at, &list.index(index), source)?);
+        }
+        Ok(self.tables.unit(ids))
     }
 
     /// The places of the services that the experiment names, `None` for all.
     fn services(
         &self,
         at: At<'_>,
-        spec: &ExperimentSpec,
+        spec: &Spec,
         routes: bool,
-    ) -> Result<Option<Vec<usize>>, CompileError> {
+    ) -> Result<Option<Box<[u32]>>, CompileError> {
+        let list = Path::new("services");
         if spec.services.is_empty() {
             return if routes {
-                Err(at.fault("services", Fault::RoutesUnnamed))
+                Err(at.fault(list, Fault::RoutesUnnamed))
             } else {
                 Ok(None)
             };
         }
-        text::count(spec.services.len(), limits::NAMED_SERVICES)
-            .map_err(|fault| at.fault("services", fault))?;
-        let mut places = Vec::with_capacity(spec.services.len());
+        text::count(spec.services.len(), limits::NAMED_SERVICES).map_err(|f| at.fault(list, f))?;
+        let mut places = BTreeSet::new();
         for (index, key) in spec.services.iter().enumerate() {
-            let field = format_args!("services[{index}]");
+            let field = list.index(index);
             let Some(&place) = self.services.get(key.as_str()) else {
                 return Err(at.fault(field, dangling(key)));
             };
-            if places.contains(&place) {
+            if !places.insert(super::number(place)) {
                 return Err(at.fault(field, Fault::Duplicate));
             }
-            places.push(place);
         }
-        Ok(Some(places))
+        Ok(Some(places.into_iter().collect()))
     }
 
-    fn variants(
-        &mut self,
+    fn stickiness(
+        &self,
         at: At<'_>,
-        spec: &ExperimentSpec,
-        routes: bool,
-    ) -> Result<Box<[Variant]>, CompileError> {
-        if spec.variants.is_empty() {
-            return Err(at.fault("variants", Fault::Missing));
+        spec: Option<&StickySpec>,
+    ) -> Result<Option<Box<Stickiness>>, CompileError> {
+        let Some(spec) = spec else {
+            return Ok(None);
+        };
+        let field = Path::new("sticky");
+        if !self.has_keys {
+            return Err(at.fault(field, Fault::NeedsKeys));
         }
-        text::count(spec.variants.len(), limits::VARIANTS)
-            .map_err(|fault| at.fault("variants", fault))?;
-        let mut keys = BTreeSet::new();
-        let mut variants = Vec::with_capacity(spec.variants.len());
-        for (index, variant) in spec.variants.iter().enumerate() {
-            variant_names(at, index, variant, routes)?;
-            if !keys.insert(&variant.key) {
-                return Err(at.fault(format_args!("variants[{index}].key"), Fault::Duplicate));
-            }
-            variants.push(Variant {
-                key: variant.key.as_str().into(),
-                cluster: routes.then(|| variant.cluster.as_str().into()),
-                ordinal: self.variants,
-            });
-            self.variants = self.variants.saturating_add(1);
-        }
-        Ok(variants.into())
+        text::token(&spec.cookie).map_err(|fault| at.fault(field.field("cookie"), fault))?;
+        let max_age_seconds = attribute::seconds(spec.max_age_seconds, STICKY_SECONDS)
+            .map_err(|fault| at.fault(field.field("max_age_seconds"), fault))?;
+        Ok(Some(Box::new(Stickiness {
+            cookie: spec.cookie.as_str().into(),
+            max_age_seconds,
+        })))
     }
 }
 
-fn variant_names(
-    at: At<'_>,
-    index: usize,
-    variant: &VariantSpec,
-    routes: bool,
-) -> Result<(), CompileError> {
-    text::key(&variant.key)
-        .map_err(|fault| at.fault(format_args!("variants[{index}].key"), fault))?;
-    let cluster = match (routes, variant.cluster.as_str()) {
-        (false, _) => Ok(()),
-        (true, "") => Err(Fault::MissingCluster),
-        (true, name) => text::cluster(name),
+fn names(at: At<'_>, spec: &Spec) -> Result<(), CompileError> {
+    text::key(&spec.key).map_err(|fault| at.fault("key", fault))?;
+    text::printable(&spec.salt, limits::TEXT_BYTES).map_err(|f| at.fault("salt", f))?;
+    text::printable(&spec.unit_type, limits::TEXT_BYTES).map_err(|f| at.fault("unit_type", f))
+}
+
+/// Our hash has the key in its salt, so that experiments are independent whatever their salts; a
+/// foreign one has the salt that the other system had.
+fn bucketer(at: At<'_>, spec: &Spec) -> Result<Bucketer, CompileError> {
+    let hash = hash(spec.hash).map_err(|fault| at.fault("hash", fault))?;
+    let ours = format!("{}:{}", spec.key, spec.salt);
+    let salt = match hash {
+        Hash::Unspecified | Hash::Murmur3V1 => &ours,
+        _ if spec.salt.is_empty() => &spec.key,
+        _ => &spec.salt,
     };
-    cluster.map_err(|fault| at.fault(format_args!("variants[{index}].cluster"), fault))
+    hashed(hash, salt, spec.buckets).map_err(|fault| at.fault("buckets", fault))
 }
 
-/// The variants' buckets in ascending order, each bucket owned once and none left over.
-fn shares(at: At<'_>, variants: &[VariantSpec]) -> Result<Box<[Share]>, CompileError> {
-    let mut owned: Vec<(&str, Ranges)> = Vec::with_capacity(variants.len());
-    let mut taken = Ranges::default();
-    let mut shares = Vec::new();
-    for (index, variant) in variants.iter().enumerate() {
-        let field = format_args!("variants[{index}].ranges");
-        let ranges =
-            Ranges::from_proto(&variant.ranges).map_err(|fault| at.fault(field, fault.into()))?;
-        if let Some(bucket) = taken.first_common(&ranges) {
-            let holder = owned.iter().find(|(_, other)| other.contains(bucket));
-            let fault = Fault::Overlap {
-                kind: "variant",
-                key: holder.map_or("", |(key, _)| key).to_owned(),
-                bucket,
-            };
-            return Err(at.fault(field, fault));
-        }
-        taken = taken.union(&ranges);
-        shares.extend(ranges.iter().map(|(_, end)| Share {
-            end,
-            variant: small(index),
-        }));
-        owned.push((&variant.key, ranges));
-    }
-    if let Some(bucket) = taken.complement().first() {
-        return Err(at.fault("variants", Fault::Uncovered { bucket }));
-    }
-    shares.sort_unstable();
-    Ok(shares.into())
+pub(super) fn hash(number: i32) -> Result<Hash, Fault> {
+    Hash::try_from(number).map_err(|_| Fault::UnknownValue { value: number })
 }
 
-fn window(spec: &ExperimentSpec) -> Result<Window, Fault> {
+pub(super) fn hashed(hash: Hash, salt: &str, buckets: u32) -> Result<Bucketer, Fault> {
+    u16::try_from(buckets)
+        .ok()
+        .and_then(|buckets| Bucketer::with_hash(hash, salt, buckets))
+        .ok_or(Fault::Buckets { buckets })
+}
+
+fn window(spec: &Spec) -> Result<Option<Box<Window>>, Fault> {
     if spec.end_ms != 0 && spec.start_ms >= spec.end_ms {
         return Err(Fault::Window);
     }
-    Ok(Window {
-        start: Some(spec.start_ms).filter(|start| *start != 0),
-        end: Some(spec.end_ms).filter(|end| *end != 0),
-    })
+    let is_bounded = spec.start_ms != 0 || spec.end_ms != 0;
+    Ok(is_bounded.then(|| {
+        Box::new(Window {
+            start: Some(spec.start_ms).filter(|start| *start != 0),
+            end: Some(spec.end_ms).filter(|end| *end != 0),
+        })
+    }))
 }
 
 fn rolled_back(mode: i32) -> Result<bool, Fault> {
@@ -222,18 +211,4 @@ fn rolled_back(mode: i32) -> Result<bool, Fault> {
         Ok(Mode::Fallback) => Ok(true),
         Err(_) => Err(Fault::UnknownValue { value: mode }),
     }
-}
-
-fn dangling(name: &str) -> Fault {
-    if name.is_empty() {
-        return Fault::Missing;
-    }
-    Fault::Dangling {
-        value: readable(name),
-    }
-}
-
-/// A place among variants; [`limits::VARIANTS`] keeps it small.
-fn small(index: usize) -> u16 {
-    u16::try_from(index).unwrap_or(u16::MAX)
 }

@@ -1,16 +1,17 @@
 //! What can be wrong with a configuration, in words that name the place.
 
 use crate::ranges::RangeError;
+use crate::token::KeyError;
 use std::fmt::{self, Display};
 use thiserror::Error;
 use watershed_proto::CONFIG_SCHEMA;
 
 /// The entry, the field and the fault: `experiment "x": variants[1].ranges overlap variant "y" at
 /// bucket 120`.
-#[derive(Clone, Debug, Eq, PartialEq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 #[error("{entry}: {field} {fault}")]
 pub struct CompileError {
-    /// The service, layer or experiment.
+    /// The service, layer, experiment or other entry.
     pub entry: Entry,
     /// The field inside it: `variants[1].ranges`.
     pub field: String,
@@ -18,7 +19,7 @@ pub struct CompileError {
     pub fault: Box<Fault>,
 }
 
-/// One service, layer or experiment of a configuration, or the configuration itself.
+/// One entry of a configuration's lists, or the configuration itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
     /// What it is.
@@ -40,6 +41,10 @@ pub enum EntryKind {
     Layer,
     /// One of `experiments`.
     Experiment,
+    /// One of `segments`.
+    Segment,
+    /// One of `holdouts`.
+    Holdout,
 }
 
 impl Display for EntryKind {
@@ -49,6 +54,8 @@ impl Display for EntryKind {
             Self::Service => "service",
             Self::Layer => "layer",
             Self::Experiment => "experiment",
+            Self::Segment => "segment",
+            Self::Holdout => "holdout",
         })
     }
 }
@@ -64,7 +71,7 @@ impl Display for Entry {
 }
 
 /// What is wrong with a field.
-#[derive(Clone, Debug, Eq, PartialEq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum Fault {
     /// The configuration is of a newer schema.
     #[error("is {found}, and this build understands up to {CONFIG_SCHEMA}")]
@@ -169,15 +176,74 @@ pub enum Fault {
         /// The service that both are in.
         service: String,
     },
-    /// The schema knows it, and this build does not do it.
-    #[error("asks for {what}, which this build does not support")]
-    Unsupported {
-        /// The field or value.
-        what: &'static str,
+    /// A reference leads back to where it started.
+    #[error("leads back to itself through {}", .through.join(", "))]
+    Cycle {
+        /// The keys on the way, the first one again at the end.
+        through: Vec<String>,
     },
-    /// A header that the filter itself writes can't be read from the client.
+    /// One rule or experiment draws in too many others.
+    #[error("draws in more than {limit} {what}")]
+    DrawsInTooMuch {
+        /// `rules` or `experiments`.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The attribute only makes sense as a unit.
+    #[error("can be a unit source only")]
+    UnitSourceOnly,
+    /// The hash is not folded into so many buckets.
+    #[error("is {buckets}, which the hash is not folded into")]
+    Buckets {
+        /// How many were asked for.
+        buckets: u32,
+    },
+    /// A range names a bucket that the hash doesn't have.
+    #[error("have bucket {bucket}, and there are {buckets}")]
+    BeyondBuckets {
+        /// The bucket.
+        bucket: u16,
+        /// How many there are.
+        buckets: u16,
+    },
+    /// A number is not finite or out of its bounds.
+    #[error("is {value}, and {expected} was expected")]
+    Number {
+        /// The number.
+        value: f64,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A list must have a certain length.
+    #[error("has {count} entries, and {expected} are needed")]
+    Count {
+        /// How many there are.
+        count: usize,
+        /// How many there must be.
+        expected: usize,
+    },
+    /// Something signed can't be without keys.
+    #[error("needs signing_keys")]
+    NeedsKeys,
+    /// The keys can't be taken.
+    #[error("can't be taken: {0}")]
+    Keys(#[from] KeyError),
+    /// A regular expression can't be taken.
+    #[error("can't be taken: {reason}")]
+    Pattern {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A header that the filter or Envoy itself writes can be neither read nor set.
     #[error("is {name:?}, which the filter strips and writes itself")]
     Reserved {
+        /// The header.
+        name: String,
+    },
+    /// A header that says how a message travels is not a variant's to set.
+    #[error("is {name:?}, which is not a variant's to set")]
+    NotSettable {
         /// The header.
         name: String,
     },

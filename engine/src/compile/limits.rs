@@ -33,3 +33,25 @@ pub const HOST_BYTES: usize = 255;
 pub const PATH_BYTES: usize = 1_024;
 /// Bytes of a version, a salt, a unit type.
 pub const TEXT_BYTES: usize = 128;
+/// Rules that one rule comes to, with the segments that it names counted each time.
+pub const RULE_SIZE: usize = 200_000;
+/// Segments, and holdouts.
+pub const SEGMENTS: usize = 10_000;
+/// Requirements of one experiment.
+pub const REQUIREMENTS: usize = 16;
+/// Experiments that one experiment draws in by its requirements, and theirs, counted each time.
+pub const DRAWN_IN: usize = 64;
+/// Names on the path to a JWT claim.
+pub const CLAIM_DEPTH: usize = 16;
+/// Request headers, response headers and baggage entries of one variant, each.
+pub const HEADERS: usize = 16;
+/// Bytes of a header's or baggage entry's value.
+pub const HEADER_VALUE_BYTES: usize = 1_024;
+/// Routing rules of one service.
+pub const ROUTING_RULES: usize = 1_000;
+/// Bytes of a body that may be buffered.
+pub const BODY_BYTES: u32 = 1 << 20;
+/// Seconds of a cookie's life: 400 days, where browsers cut.
+pub const COOKIE_SECONDS: u32 = 400 * 24 * 60 * 60;
+/// Bytes of one signing secret.
+pub const SECRET_BYTES: usize = 1_024;

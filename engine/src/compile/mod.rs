@@ -4,140 +4,133 @@
 //! A fault names the entry and the field; the first one ends the compilation, because a
 //! configuration is taken whole or not at all.
 
-mod audience;
+mod attribute;
+mod condition;
 mod experiment;
 mod fault;
+mod layer;
 pub mod limits;
+mod path;
+mod requirement;
+mod rule;
 mod scope;
+mod segment;
 mod service;
+mod settings;
+mod strategy;
+mod tables;
 mod text;
-mod unsupported;
+mod variant;
 
 pub use fault::{CompileError, Entry, EntryKind, Fault};
 
-use crate::attribute::{Attribute, AttributeId};
-use crate::hash::Bucketer;
-use crate::plan::{Experiment, Layer, LayerId, Plan};
-use fault::At;
-use std::collections::BTreeMap;
-use watershed_proto::CONFIG_SCHEMA;
-use watershed_proto::filter::v1::{FilterConfig, Hash, Layer as LayerSpec};
+use crate::experiment::Experiment;
+use crate::plan::{ExperimentId, Plan};
+use crate::service::ServiceIndex;
+use fault::{At, readable};
+use tables::{Map, Tables, Uses};
+use watershed_proto::filter::v1::{Experiment as ExperimentSpec, FilterConfig};
 
 /// An experiment and what of it is needed only until the scopes are built.
-struct Compiled<'a> {
-    at: At<'a>,
+struct Compiled<'c> {
+    at: At<'c>,
+    spec: &'c ExperimentSpec,
+    /// What it reads itself.
+    uses: Uses,
+    /// Whom it draws in by its requirements, and theirs.
+    draws_in: Vec<ExperimentId>,
     experiment: Experiment,
-    unit: Box<[AttributeId]>,
-    /// Places of the services it names; `None` for all.
-    services: Option<Vec<usize>>,
-    routes: bool,
+}
+
+impl Compiled<'_> {
+    /// Either all variants name a cluster or none does.
+    fn routes(&self) -> bool {
+        let variants = self.experiment.variants.first();
+        variants.is_some_and(|variant| variant.cluster.is_some())
+    }
 }
 
 pub(crate) fn plan(config: &FilterConfig) -> Result<Plan, CompileError> {
-    envelope(config)?;
-    unsupported::refuse(config)?;
-    let mut services = service::services(&config.services)?;
-    let (layers, layer_ids) = layers(&config.layers)?;
-    let service_ids: BTreeMap<&str, usize> = config
+    let settings = settings::settings(config)?;
+    let (mut layers, layer_ids) = layer::layers(&config.layers)?;
+    let holdouts = layer::holdouts(&config.holdouts, &mut layers, &layer_ids)?;
+    let mut tables = Tables::default();
+    segment::all(&mut tables, &config.segments)?;
+    let mut services = service::services(&mut tables, &config.services)?;
+    let service_ids: Map<&str, usize> = config
         .services
         .iter()
         .enumerate()
         .map(|(index, service)| (service.key.as_str(), index))
         .collect();
-
-    let mut attributes = Attributes::default();
     let mut builder = experiment::Builder {
-        layers: &layer_ids,
+        layers: &layers,
+        layer_ids: &layer_ids,
         services: &service_ids,
-        attributes: &mut attributes,
+        tables: &mut tables,
         variants: 0,
+        is_off: config.disabled,
+        has_keys: !settings.keys.is_empty(),
     };
-    let compiled = builder.experiments(&config.experiments)?;
+    let mut compiled = builder.experiments(&config.experiments)?;
+    switch_off(&mut compiled, config);
     scope::disjoint(&compiled, &layers)?;
-    scope::attach(&mut services, &compiled, &layers)?;
+    requirement::resolve(&mut compiled)?;
+    scope::attach(&mut services, &compiled, &layers, settings.body_limit)?;
+    let services: Box<[_]> = services.into_iter().map(|one| one.service).collect();
     Ok(Plan {
         version: config.version.as_str().into(),
-        attributes: attributes.list.into(),
-        services: services.into(),
-        layers: layers.into(),
+        by_key: by_key(&compiled),
         experiments: compiled.into_iter().map(|one| one.experiment).collect(),
+        attributes: tables.attributes.into(),
+        conditions: tables.conditions.into(),
+        units: tables.units.into(),
+        segments: segment::finish(tables.segments),
+        holdouts: holdouts.into(),
+        layers: layers.into(),
+        index: ServiceIndex::new(&services),
+        services,
+        keys: settings.keys,
+        force: settings.force,
+        trusts_stamps: settings.trusts_stamps,
+        body_limit: settings.body_limit,
     })
 }
 
-/// What concerns the configuration as a whole.
-fn envelope(config: &FilterConfig) -> Result<(), CompileError> {
-    let at = At::config();
-    if config.schema > CONFIG_SCHEMA {
-        let fault = Fault::Schema {
-            found: config.schema,
-        };
-        return Err(at.fault("schema", fault));
+/// The layers' kill switches.
+fn switch_off(compiled: &mut [Compiled<'_>], config: &FilterConfig) {
+    for one in compiled {
+        let layer = config.layers.get(one.experiment.layer.0 as usize);
+        one.experiment.is_off |= layer.is_some_and(|layer| layer.disabled);
     }
-    text::printable(&config.version, limits::TEXT_BYTES).map_err(|f| at.fault("version", f))?;
-    let counts = [
-        ("services", config.services.len(), limits::SERVICES),
-        ("layers", config.layers.len(), limits::LAYERS),
-        ("experiments", config.experiments.len(), limits::EXPERIMENTS),
-    ];
-    for (field, count, limit) in counts {
-        text::count(count, limit).map_err(|fault| at.fault(field, fault))?;
-    }
-    Ok(())
 }
 
-type LayerIds<'a> = BTreeMap<&'a str, LayerId>;
+fn by_key(compiled: &[Compiled<'_>]) -> Box<[ExperimentId]> {
+    let mut keys: Vec<(&str, ExperimentId)> = (0..)
+        .zip(compiled)
+        .map(|(place, one)| (&*one.experiment.key, ExperimentId(place)))
+        .collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|(_, id)| id).collect()
+}
 
-fn layers(specs: &[LayerSpec]) -> Result<(Vec<Layer>, LayerIds<'_>), CompileError> {
-    let mut ids = LayerIds::new();
-    let mut layers = Vec::with_capacity(specs.len());
-    for (index, spec) in specs.iter().enumerate() {
-        let at = At::new(EntryKind::Layer, index, &spec.key);
-        text::key(&spec.key).map_err(|fault| at.fault("key", fault))?;
-        text::printable(&spec.salt, limits::TEXT_BYTES).map_err(|f| at.fault("salt", f))?;
-        match Hash::try_from(spec.hash) {
-            Ok(Hash::Unspecified | Hash::Murmur3V1) => {}
-            Ok(_) => return Err(at.fault("hash", unsupported::unsupported("a foreign hash"))),
-            Err(_) => return Err(at.fault("hash", Fault::UnknownValue { value: spec.hash })),
-        }
-        let id = LayerId(number(index));
-        if ids.insert(&spec.key, id).is_some() {
-            return Err(at.fault("key", Fault::Duplicate));
-        }
-        let salt = if spec.salt.is_empty() {
-            &spec.key
-        } else {
-            &spec.salt
-        };
-        layers.push(Layer {
-            key: spec.key.as_str().into(),
-            bucketer: Bucketer::new(salt),
-        });
+fn dangling(name: &str) -> Fault {
+    if name.is_empty() {
+        return Fault::Missing;
     }
-    Ok((layers, ids))
-}
-
-/// The table of distinct attributes, as it grows.
-#[derive(Default)]
-struct Attributes {
-    list: Vec<Attribute>,
-    ids: BTreeMap<Attribute, AttributeId>,
-}
-
-impl Attributes {
-    fn id(&mut self, attribute: Attribute) -> AttributeId {
-        if let Some(id) = self.ids.get(&attribute) {
-            return *id;
-        }
-        let id = AttributeId(number(self.list.len()));
-        self.list.push(attribute.clone());
-        self.ids.insert(attribute, id);
-        id
+    Fault::Dangling {
+        value: readable(name),
     }
 }
 
 /// A place in a table. The limits keep every table far below `u32::MAX`.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+/// A place among variants; [`limits::VARIANTS`] keeps it small.
+fn small(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! What experiments owe each other: disjoint buckets in a layer, one unit for a layer in a service,
-//! one routing decision for a service. And the per-service index that follows from it.
+//! one routing decision for a service. And the per-service index that follows from it, with what the
+//! service needs of a request.
 //!
 //! Time windows don't count here: two experiments that run at different times may not share
 //! buckets, because nothing else would tell a reader of the evidence whose bucket it was.
 
 use super::fault::{CompileError, Fault};
-use super::{Compiled, number};
+use super::tables::Uses;
+use super::{Compiled, number, service};
 use crate::plan::{ExperimentId, Layer, LayerId};
-use crate::service::{Scope, Service, Slot};
-use std::collections::BTreeMap;
+use crate::service::{Needs, Scope, Service, Slot};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Refuses two experiments of one layer that own the same bucket.
 pub(super) fn disjoint(compiled: &[Compiled<'_>], layers: &[Layer]) -> Result<(), CompileError> {
@@ -59,34 +61,35 @@ fn slots_of<'a>(index: usize, one: &'a Compiled<'_>) -> impl Iterator<Item = Slo
         })
 }
 
-/// Gives each service its scopes.
+/// Gives each service its scopes, and says what it needs.
 pub(super) fn attach(
-    services: &mut [Service],
+    services: &mut [service::Compiled],
     compiled: &[Compiled<'_>],
     layers: &[Layer],
+    body_limit: usize,
 ) -> Result<(), CompileError> {
-    let everywhere = compiled
-        .iter()
-        .enumerate()
-        .filter(|(_, one)| one.services.is_none());
-    let everywhere: Vec<usize> = everywhere.map(|(index, _)| index).collect();
-    let mut members: Vec<Vec<usize>> = services.iter().map(|_| everywhere.clone()).collect();
+    let mut members: Vec<Vec<usize>> = services.iter().map(|_| Vec::new()).collect();
     for (index, one) in compiled.iter().enumerate() {
-        for place in one.services.iter().flatten() {
-            if let Some(list) = members.get_mut(*place) {
-                list.push(index);
+        match &one.experiment.services {
+            None => members.iter_mut().for_each(|list| list.push(index)),
+            Some(places) => {
+                for place in places {
+                    if let Some(list) = members.get_mut(*place as usize) {
+                        list.push(index);
+                    }
+                }
             }
         }
     }
-    for (service, mut list) in services.iter_mut().zip(members) {
-        list.sort_unstable();
-        let mut gathered = Gathered::default();
+    for (service, list) in services.iter_mut().zip(members) {
+        let mut gathered = Gathered::new(service.uses);
         for index in list {
             if let Some(one) = compiled.get(index) {
-                gathered.add(service, index, one, layers)?;
+                gathered.add(&service.service, index, one, layers)?;
+                gathered.need(one, compiled);
             }
         }
-        gathered.finish(service);
+        gathered.finish(&mut service.service, body_limit);
     }
     Ok(())
 }
@@ -97,15 +100,28 @@ struct Members<'a> {
     slots: Vec<Slot>,
 }
 
-/// The scopes of one service, as experiments come in.
-#[derive(Default)]
+/// The scopes and needs of one service, as experiments come in.
 struct Gathered<'a> {
     layers: BTreeMap<LayerId, Members<'a>>,
     routed_by: Option<(&'a str, LayerId)>,
-    timed: bool,
+    uses: Uses,
+    writes_response: bool,
+    request_headers: BTreeSet<&'a str>,
+    sticky_cookies: BTreeSet<&'a str>,
 }
 
 impl<'a> Gathered<'a> {
+    fn new(uses: Uses) -> Self {
+        Self {
+            layers: BTreeMap::new(),
+            routed_by: None,
+            uses,
+            writes_response: false,
+            request_headers: BTreeSet::new(),
+            sticky_cookies: BTreeSet::new(),
+        }
+    }
+
     fn add(
         &mut self,
         service: &Service,
@@ -115,12 +131,11 @@ impl<'a> Gathered<'a> {
     ) -> Result<(), CompileError> {
         let layer = one.experiment.layer;
         self.route(service, one, layers)?;
-        self.timed |= one.experiment.window.is_bounded();
         let members = self.layers.entry(layer).or_insert_with(|| Members {
             first: one,
             slots: Vec::new(),
         });
-        if members.first.unit != one.unit {
+        if members.first.experiment.unit != one.experiment.unit {
             let fault = Fault::UnitsDiffer {
                 other: members.first.experiment.key.to_string(),
                 service: service.key.to_string(),
@@ -139,7 +154,7 @@ impl<'a> Gathered<'a> {
         one: &'a Compiled<'a>,
         layers: &[Layer],
     ) -> Result<(), CompileError> {
-        if !one.routes {
+        if !one.routes() {
             return Ok(());
         }
         let own = one.experiment.layer;
@@ -156,8 +171,35 @@ impl<'a> Gathered<'a> {
         Err(one.at.fault("services", fault))
     }
 
-    fn finish(self, service: &mut Service) {
-        service.timed = self.timed;
+    /// What the experiment needs, and what those need that it draws in.
+    fn need(&mut self, one: &'a Compiled<'a>, compiled: &'a [Compiled<'a>]) {
+        for variant in &one.experiment.variants {
+            let names = variant.request_headers().iter().map(|header| &*header.name);
+            self.request_headers.extend(names);
+            self.writes_response |= !variant.response_headers().is_empty();
+        }
+        let drawn_in = one.draws_in.iter();
+        let drawn_in = drawn_in.filter_map(|id| compiled.get(id.0 as usize));
+        for one in drawn_in.chain([one]) {
+            self.uses |= one.uses;
+            self.uses.time |= one.experiment.window.is_some();
+            if let Some(sticky) = one.experiment.sticky() {
+                self.sticky_cookies.insert(&sticky.cookie);
+            }
+        }
+    }
+
+    fn finish(self, service: &mut Service, body_limit: usize) {
+        let names = |set: BTreeSet<&str>| set.into_iter().map(Into::into).collect();
+        service.needs = Needs {
+            time: self.uses.time,
+            body: self.uses.body.then_some(body_limit),
+            response: self.writes_response
+                || self.uses.generated
+                || !self.sticky_cookies.is_empty(),
+            request_headers: names(self.request_headers),
+            sticky_cookies: names(self.sticky_cookies),
+        };
         service.scopes = self
             .layers
             .into_iter()
@@ -165,7 +207,7 @@ impl<'a> Gathered<'a> {
                 members.slots.sort_unstable();
                 Scope {
                     layer,
-                    unit: members.first.unit.clone(),
+                    unit: members.first.experiment.unit,
                     slots: members.slots.into(),
                 }
             })

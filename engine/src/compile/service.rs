@@ -1,16 +1,28 @@
-//! Services: hosts and paths checked and brought into the form that they are compared in.
+//! Services: hosts and paths checked and brought into the form that they are compared in, and their
+//! routing rules.
 
 use super::fault::{At, CompileError, EntryKind, Fault};
-use super::{limits, text};
-use crate::service::{HostPattern, PathPrefix, Service};
+use super::path::Path;
+use super::tables::{Tables, Uses};
+use super::{limits, number, rule, text};
+use crate::service::{HostPattern, PathPrefix, RoutingRule, Service};
 use std::collections::BTreeSet;
-use watershed_proto::filter::v1::Service as ServiceSpec;
+use watershed_proto::filter::v1::{RoutingRule as RoutingRuleSpec, Service as ServiceSpec};
 
 const HOST: &str = "a host name without port, \"*.\" and a domain, or \"*\"";
 const PATH: &str = "a path that starts with \"/\", without query and fragment,";
 
+/// A service, and what its routing rules read of a request.
+pub(super) struct Compiled {
+    pub(super) service: Service,
+    pub(super) uses: Uses,
+}
+
 /// The services, with no experiments in scope yet.
-pub(super) fn services(specs: &[ServiceSpec]) -> Result<Vec<Service>, CompileError> {
+pub(super) fn services<'c>(
+    tables: &mut Tables<'c>,
+    specs: &'c [ServiceSpec],
+) -> Result<Vec<Compiled>, CompileError> {
     let mut keys = BTreeSet::new();
     let mut services = Vec::with_capacity(specs.len());
     for (index, spec) in specs.iter().enumerate() {
@@ -18,12 +30,20 @@ pub(super) fn services(specs: &[ServiceSpec]) -> Result<Vec<Service>, CompileErr
         if !keys.insert(&spec.key) {
             return Err(at.fault("key", Fault::Duplicate));
         }
-        services.push(service(at, spec)?);
+        tables.take_uses();
+        let mut service = service(tables, at, spec)?;
+        service.place = number(index);
+        let uses = tables.take_uses();
+        services.push(Compiled { service, uses });
     }
     Ok(services)
 }
 
-fn service(at: At<'_>, spec: &ServiceSpec) -> Result<Service, CompileError> {
+fn service<'c>(
+    tables: &mut Tables<'c>,
+    at: At<'_>,
+    spec: &'c ServiceSpec,
+) -> Result<Service, CompileError> {
     text::key(&spec.key).map_err(|fault| at.fault("key", fault))?;
     if !spec.default_cluster.is_empty() {
         text::cluster(&spec.default_cluster).map_err(|f| at.fault("default_cluster", f))?;
@@ -34,9 +54,37 @@ fn service(at: At<'_>, spec: &ServiceSpec) -> Result<Service, CompileError> {
         paths: patterns(at, "path_prefixes", &spec.path_prefixes, path)?,
         default_cluster: (!spec.default_cluster.is_empty())
             .then(|| spec.default_cluster.as_str().into()),
-        scopes: Box::default(),
-        timed: false,
+        routing_rules: routing_rules(tables, at, &spec.routing_rules)?,
+        ..Service::default()
     })
+}
+
+fn routing_rules<'c>(
+    tables: &mut Tables<'c>,
+    at: At<'_>,
+    specs: &'c [RoutingRuleSpec],
+) -> Result<Box<[RoutingRule]>, CompileError> {
+    let list = Path::new("routing_rules");
+    text::count(specs.len(), limits::ROUTING_RULES).map_err(|fault| at.fault(list, fault))?;
+    let mut keys = BTreeSet::new();
+    let mut rules = Vec::with_capacity(specs.len());
+    for (index, spec) in specs.iter().enumerate() {
+        let field = list.index(index);
+        text::key(&spec.key).map_err(|fault| at.fault(field.field("key"), fault))?;
+        if !keys.insert(&spec.key) {
+            return Err(at.fault(field.field("key"), Fault::Duplicate));
+        }
+        text::cluster(&spec.cluster).map_err(|f| at.fault(field.field("cluster"), f))?;
+        let place = field.field("when");
+        let when = spec.when.as_ref();
+        let when = when.ok_or_else(|| at.fault(place, Fault::Missing))?;
+        rules.push(RoutingRule {
+            key: spec.key.as_str().into(),
+            when: rule::rule(tables, at, &place, when)?,
+            cluster: spec.cluster.as_str().into(),
+        });
+    }
+    Ok(rules.into())
 }
 
 fn patterns<T>(

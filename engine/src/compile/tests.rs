@@ -1,4 +1,5 @@
 use super::*;
+use crate::attribute::Attribute;
 use crate::service::Slot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -90,12 +91,18 @@ fn a_valid_configuration_compiles() {
         .map(|variant| (variant.key(), variant.ordinal()))
         .collect();
     assert_eq!(ordinals, [("a", 0), ("b", 1), ("x", 2), ("y", 3)]);
+    let places: Vec<_> = plan
+        .experiments()
+        .iter()
+        .map(|one| plan.experiment(one.key()))
+        .collect();
+    assert!(places.iter().all(Option::is_some) && plan.experiment("x").is_none());
     assert_eq!(plan.services()[0].scopes.len(), 2);
     assert_eq!(plan.services()[1].scopes.len(), 1, "only the one for all");
     let slot = Slot {
         start: 0,
         end: 4_999,
-        experiment: crate::plan::ExperimentId(0),
+        experiment: ExperimentId(0),
     };
     assert_eq!(*plan.services()[0].scopes[0].slots, [slot]);
 }

@@ -1,0 +1,316 @@
+//! One test of one attribute. What lives here: compiled tests and their evaluation. What does not:
+//! how conditions combine (see [`audience`](crate::audience)), and their wire form and its faults
+//! (see [`compile`](crate::compile)).
+
+pub mod network;
+pub mod number;
+pub mod pattern;
+pub mod set;
+pub mod version;
+
+use crate::attribute::AttributeId;
+use network::Networks;
+use number::Number;
+use pattern::{Needle, Pattern};
+use set::Texts;
+use std::cmp::Ordering;
+use std::fmt;
+use version::Version;
+
+/// True where the attribute is there and passes the test. A missing attribute passes none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    pub(crate) attribute: AttributeId,
+    pub(crate) ignore_case: bool,
+    pub(crate) test: Test,
+}
+
+/// What an attribute's value is held against: byte for byte, or without ASCII case where the
+/// [`Condition`] says so.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// There is a value; an empty one counts.
+    Present,
+    /// The value is this.
+    Equals(Box<[u8]>),
+    /// The value is one of these.
+    OneOf(Box<Texts>),
+    /// The value starts with this.
+    Prefix(Box<[u8]>),
+    /// The value ends with this.
+    Suffix(Box<[u8]>),
+    /// The value has this in it.
+    Contains(Box<Needle>),
+    /// The value matches this somewhere.
+    Matches(Box<Pattern>),
+    /// The value is a number, and compares like this.
+    Number(Comparison, Box<Number<Box<[u8]>>>),
+    /// The value is a semantic version, and compares like this.
+    Version(Comparison, Box<Version<Box<[u8]>>>),
+    /// The value compares like this, byte by byte.
+    Text(Comparison, Box<[u8]>),
+    /// The value is an address in one of these networks.
+    InNetworks(Box<Networks>),
+}
+
+/// How a value must compare to what is expected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Comparison {
+    /// Neither less nor greater.
+    Equal,
+    /// Less.
+    Less,
+    /// Not greater.
+    LessOrEqual,
+    /// Greater.
+    Greater,
+    /// Not less.
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Equal => ordering.is_eq(),
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+        }
+    }
+}
+
+impl Condition {
+    /// The attribute that is tested.
+    #[must_use]
+    pub fn attribute(&self) -> AttributeId {
+        self.attribute
+    }
+
+    /// What it is held against.
+    #[must_use]
+    pub fn test(&self) -> &Test {
+        &self.test
+    }
+
+    /// Whether the value passes.
+    #[must_use]
+    #[inline]
+    pub fn passes(&self, value: &[u8]) -> bool {
+        match (&self.test, self.ignore_case) {
+            (Test::Present, _) => true,
+            (Test::Equals(expected), false) => **expected == *value,
+            (Test::Equals(expected), true) => expected.eq_ignore_ascii_case(value),
+            (Test::OneOf(texts), _) => texts.contain(value),
+            (Test::Prefix(prefix), false) => value.starts_with(prefix),
+            (Test::Prefix(prefix), true) => value
+                .get(..prefix.len())
+                .is_some_and(|start| prefix.eq_ignore_ascii_case(start)),
+            (Test::Suffix(suffix), false) => value.ends_with(suffix),
+            (Test::Suffix(suffix), true) => value
+                .len()
+                .checked_sub(suffix.len())
+                .and_then(|at| value.get(at..))
+                .is_some_and(|end| suffix.eq_ignore_ascii_case(end)),
+            (test, _) => test.passes(value),
+        }
+    }
+}
+
+impl Test {
+    /// The tests that take longer.
+    fn passes(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Contains(needle) => needle.is_in(value),
+            Self::Matches(pattern) => pattern.matches(value),
+            Self::Number(comparison, expected) => Number::parse(value)
+                .is_some_and(|number| comparison.holds(number.compare(expected))),
+            Self::Version(comparison, expected) => Version::parse(value)
+                .is_some_and(|version| comparison.holds(version.compare(expected))),
+            Self::Text(comparison, expected) => comparison.holds(value.cmp(expected)),
+            Self::InNetworks(networks) => networks.contain(value),
+            Self::Present
+            | Self::Equals(_)
+            | Self::OneOf(_)
+            | Self::Prefix(_)
+            | Self::Suffix(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equal => "equals",
+            Self::Less => "less than",
+            Self::LessOrEqual => "at most",
+            Self::Greater => "greater than",
+            Self::GreaterOrEqual => "at least",
+        })
+    }
+}
+
+/// As a person would say it: `starts with "2."`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
+        match &self.test {
+            Test::Present => f.write_str("is present"),
+            Test::Equals(expected) => write!(f, "equals {}", text(expected)),
+            Test::OneOf(texts) => one_of(f, texts),
+            Test::Prefix(prefix) => write!(f, "starts with {}", text(prefix)),
+            Test::Suffix(suffix) => write!(f, "ends with {}", text(suffix)),
+            Test::Contains(needle) => write!(f, "contains {}", text(needle.text())),
+            Test::Matches(pattern) => write!(f, "matches {:?}", pattern.text()),
+            Test::Number(comparison, number) => write!(f, "number {comparison} {number}"),
+            Test::Version(comparison, version) => write!(f, "version {comparison} {version}"),
+            Test::Text(comparison, expected) => write!(f, "text {comparison} {}", text(expected)),
+            Test::InNetworks(_) => f.write_str("is in the networks"),
+        }?;
+        f.write_str(if self.ignore_case {
+            " without case"
+        } else {
+            ""
+        })
+    }
+}
+
+/// The first few; nobody reads 100,000.
+fn one_of(f: &mut fmt::Formatter<'_>, texts: &Texts) -> fmt::Result {
+    const SHOWN: usize = 5;
+    f.write_str("is one of")?;
+    for text in texts.iter().take(SHOWN) {
+        write!(f, " {:?}", String::from_utf8_lossy(text))?;
+    }
+    match texts.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => write!(f, " and {more} more"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(test: Test) -> Condition {
+        Condition {
+            attribute: AttributeId(0),
+            ignore_case: false,
+            test,
+        }
+    }
+
+    /// Each test with a value that passes and one that doesn't.
+    fn every_test() -> Vec<(Test, &'static [u8], &'static [u8])> {
+        let number = Number::parse(b"2.0").unwrap().to_owned();
+        let version = Version::parse(b"2.0.0").unwrap().to_owned();
+        let networks = Networks::parse(["10.0.0.0/8"]).unwrap();
+        vec![
+            (Test::Equals((*b"gold").into()), b"gold", b"Gold"),
+            (
+                Test::OneOf(Texts::new(["gold", "silver"], false).into()),
+                b"gold",
+                b"gol",
+            ),
+            (Test::Prefix((*b"go").into()), b"gold", b"Gold"),
+            (Test::Suffix((*b"ld").into()), b"gold", b"golds"),
+            (
+                Test::Contains(Needle::new("ol", false).into()),
+                b"gold",
+                b"gOld",
+            ),
+            (
+                Test::Matches(Pattern::new("^g.*d$", false).unwrap().into()),
+                b"gold",
+                b"golds",
+            ),
+            (
+                Test::Number(Comparison::Greater, number.into()),
+                b"2.1",
+                b"2",
+            ),
+            (
+                Test::Version(Comparison::Less, version.into()),
+                b"2.0.0-rc.1",
+                b"2.0.0",
+            ),
+            (
+                Test::Text(Comparison::GreaterOrEqual, (*b"09:00").into()),
+                b"09:00",
+                b"08:59",
+            ),
+            (Test::InNetworks(networks.into()), b"10.1.1.1", b"11.1.1.1"),
+        ]
+    }
+
+    #[test]
+    fn every_test_passes_on_its_value_and_on_no_other() {
+        for (test, right, wrong) in every_test() {
+            let condition = condition(test);
+            assert!(condition.passes(right), "{condition}");
+            for wrong in [wrong, b"", b"\xff\xfe", b"nan"] {
+                if !matches!(condition.test, Test::Text(..)) {
+                    assert!(!condition.passes(wrong), "{condition}");
+                }
+            }
+        }
+        let text = Test::Text(Comparison::Less, (*b"b").into());
+        assert!(condition(text).passes(b"a"));
+        assert!(condition(Test::Present).passes(b""));
+    }
+
+    #[test]
+    fn case_is_ignored_where_asked() {
+        let any_case = |test| Condition {
+            ignore_case: true,
+            ..condition(test)
+        };
+        let tests = [
+            Test::Equals((*b"gold").into()),
+            Test::OneOf(Texts::new(["Gold", "silver"], true).into()),
+            Test::Prefix((*b"GO").into()),
+            Test::Suffix((*b"LD").into()),
+            Test::Contains(Needle::new("oL", true).into()),
+            Test::Matches(Pattern::new("^G.LD$", true).unwrap().into()),
+        ];
+        for condition in tests.map(any_case) {
+            assert!(condition.passes(b"gOlD"), "{condition}");
+            assert!(!condition.passes(b"g"), "{condition}");
+            assert!(!condition.passes(b""), "{condition}");
+        }
+    }
+
+    #[test]
+    fn comparisons_mean_what_they_say() {
+        use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
+        let holds = |comparison: Comparison| {
+            [Ordering::Less, Ordering::Equal, Ordering::Greater].map(|o| comparison.holds(o))
+        };
+        assert_eq!(holds(Equal), [false, true, false]);
+        assert_eq!(holds(Less), [true, false, false]);
+        assert_eq!(holds(LessOrEqual), [true, true, false]);
+        assert_eq!(holds(Greater), [false, false, true]);
+        assert_eq!(holds(GreaterOrEqual), [false, true, true]);
+    }
+
+    #[test]
+    fn a_condition_reads_like_a_sentence() {
+        let said: Vec<_> = every_test()
+            .into_iter()
+            .map(|(test, ..)| condition(test).to_string())
+            .collect();
+        let expected = [
+            "equals \"gold\"",
+            "is one of \"gold\" \"silver\"",
+            "starts with \"go\"",
+            "ends with \"ld\"",
+            "contains \"ol\"",
+            "matches \"^g.*d$\"",
+            "number greater than 2",
+            "version less than 2.0.0",
+            "text at least \"09:00\"",
+            "is in the networks",
+        ];
+        assert_eq!(said, expected);
+    }
+}

@@ -1,0 +1,324 @@
+//! A request as a subject. What lives here: [`Request`], which reads each attribute at most once and
+//! only when it is asked for, and [`Surroundings`], what it needs beyond the headers. What does not:
+//! how headers are cut (see [`request`](crate::request)), and any host.
+
+use crate::assign::MAX_UNIT_BYTES;
+use crate::attribute::{Attribute, AttributeId, Generated, Subject};
+use crate::pin::Pin;
+use crate::request::Headers;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+/// What headers don't tell. Everything but time and chance may be missing.
+pub trait Surroundings {
+    /// Milliseconds since 1970; the same as the walk is given.
+    fn now_ms(&self) -> i64;
+
+    /// A number that every `u64` is as likely to be as any other; see [`Subject::chance`].
+    fn chance(&self) -> u64;
+
+    /// The whole body. `None` where it was not buffered, or is larger than the limit.
+    fn body(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// The client's address without port.
+    fn source_address(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    /// A claim of the JWT that `provider` verified, as text.
+    fn jwt_claim(&self, provider: &str, path: &[Box<str>]) -> Option<Cow<'_, [u8]>> {
+        let _ = (provider, path);
+        None
+    }
+
+    /// A fresh identifier for a cookie that the request doesn't bring. Asked at most once for each
+    /// [`Generated`]. Whoever mints must set the cookie, assigned or not: a unit that was minted
+    /// anew until it is assigned would be assigned in the end, whatever its share.
+    fn mint(&self, cookie: &Generated) -> Option<Cow<'_, str>> {
+        let _ = cookie;
+        None
+    }
+
+    /// A fresh identifier of this request.
+    fn request_id(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// See [`Subject::pins`].
+    fn pins(&self) -> &[Pin] {
+        &[]
+    }
+}
+
+/// No surroundings: the headers are all there is, it is 1970 and nothing is left to chance.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bare;
+
+impl Surroundings for Bare {
+    fn now_ms(&self) -> i64 {
+        0
+    }
+
+    fn chance(&self) -> u64 {
+        0
+    }
+}
+
+/// What one attribute of a request is.
+type Value<'a> = Option<Cow<'a, [u8]>>;
+
+/// How many attributes are kept without an allocation.
+const NEAR: usize = 16;
+
+/// A request bound to a plan's attributes.
+///
+/// Values are kept in a small table by the attribute's number; the first [`NEAR`] that are asked
+/// for cost no allocation, however many the plan has.
+#[derive(Debug)]
+pub struct Request<'a, S = Bare> {
+    headers: Headers<'a>,
+    attributes: &'a [Attribute],
+    surroundings: &'a S,
+    near: [OnceCell<(AttributeId, Value<'a>)>; NEAR],
+    far: OnceCell<Box<[OnceCell<Value<'a>>]>>,
+}
+
+impl<'a> Request<'a> {
+    /// Binds `headers` to the table of [`Plan::attributes`](crate::plan::Plan::attributes).
+    #[must_use]
+    pub fn new(headers: Headers<'a>, attributes: &'a [Attribute]) -> Self {
+        Self::within(headers, attributes, &Bare)
+    }
+}
+
+impl<'a, S: Surroundings> Request<'a, S> {
+    /// Binds `headers` and `surroundings` to the table of
+    /// [`Plan::attributes`](crate::plan::Plan::attributes).
+    #[must_use]
+    pub fn within(headers: Headers<'a>, attributes: &'a [Attribute], surroundings: &'a S) -> Self {
+        Self {
+            headers,
+            attributes,
+            surroundings,
+            near: [const { OnceCell::new() }; NEAR],
+            far: OnceCell::new(),
+        }
+    }
+
+    fn read(&self, attribute: &Attribute) -> Value<'a> {
+        let around = self.surroundings;
+        match attribute {
+            Attribute::JwtClaim { provider, path } => around.jwt_claim(provider, path),
+            Attribute::Body(pointer) => {
+                around.body().and_then(|body| pointer.read(body)).map(bytes)
+            }
+            Attribute::SourceAddress => around.source_address(),
+            Attribute::TimeOfDay(offset) => {
+                Some(Cow::Owned(offset.time_of_day(around.now_ms()).into_bytes()))
+            }
+            Attribute::DayOfWeek(offset) => Some(Cow::Borrowed(
+                offset.day_of_week(around.now_ms()).as_bytes(),
+            )),
+            Attribute::Date(offset) => Some(Cow::Owned(offset.date(around.now_ms()).into_bytes())),
+            Attribute::Generated(generated) => self.generated(generated),
+            Attribute::Request => around.request_id().map(bytes),
+            _ => self.headers.read(attribute),
+        }
+    }
+
+    /// The cookie's value where that can be a unit, else a fresh one.
+    fn generated(&self, generated: &Generated) -> Value<'a> {
+        self.headers
+            .cookie(&generated.cookie)
+            .filter(|value| (1..=MAX_UNIT_BYTES).contains(&value.len()))
+            .filter(|value| str::from_utf8(value).is_ok())
+            .map(Cow::Borrowed)
+            .or_else(|| self.surroundings.mint(generated).map(bytes))
+    }
+
+    /// Beyond the near table: a cell for each attribute of the plan.
+    #[cold]
+    fn far(&self, id: AttributeId, attribute: &Attribute) -> Option<&[u8]> {
+        let cells = || self.attributes.iter().map(|_| OnceCell::new()).collect();
+        let cell = self.far.get_or_init(cells).get(id.index())?;
+        cell.get_or_init(|| self.read(attribute)).as_deref()
+    }
+}
+
+fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+impl<S: Surroundings> Subject for Request<'_, S> {
+    fn get(&self, id: AttributeId) -> Option<&[u8]> {
+        let attribute = self.attributes.get(id.index())?;
+        for probe in 0..NEAR {
+            let cell = self.near.get(id.index().wrapping_add(probe) % NEAR)?;
+            let (owner, value) = cell.get_or_init(|| (id, self.read(attribute)));
+            if *owner == id {
+                return value.as_deref();
+            }
+        }
+        self.far(id, attribute)
+    }
+
+    fn chance(&self) -> u64 {
+        self.surroundings.chance()
+    }
+
+    fn pins(&self) -> &[Pin] {
+        self.surroundings.pins()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::Pointer;
+    use crate::time::Offset;
+    use std::cell::Cell;
+
+    #[derive(Default)]
+    struct Everything {
+        body: &'static [u8],
+        minted: Cell<u32>,
+    }
+
+    impl Surroundings for Everything {
+        fn now_ms(&self) -> i64 {
+            60_000
+        }
+
+        fn chance(&self) -> u64 {
+            0
+        }
+
+        fn body(&self) -> Option<&[u8]> {
+            Some(self.body)
+        }
+
+        fn source_address(&self) -> Option<Cow<'_, [u8]>> {
+            Some(Cow::Borrowed(b"192.0.2.1"))
+        }
+
+        fn jwt_claim(&self, provider: &str, path: &[Box<str>]) -> Option<Cow<'_, [u8]>> {
+            Some(Cow::Owned(format!("{provider}/{}", path.join("/")).into()))
+        }
+
+        fn mint(&self, cookie: &Generated) -> Option<Cow<'_, str>> {
+            self.minted.set(self.minted.get() + 1);
+            Some(format!("minted for {}", cookie.cookie).into())
+        }
+
+        fn request_id(&self) -> Option<Cow<'_, str>> {
+            Some("r".into())
+        }
+    }
+
+    fn generated() -> Attribute {
+        Attribute::Generated(Generated {
+            cookie: "uid".into(),
+            path: "/".into(),
+            max_age_seconds: 1,
+            secure: true,
+            http_only: true,
+            same_site: None,
+        })
+    }
+
+    fn values(surroundings: &Everything, headers: &[(&[u8], &[u8])]) -> Vec<Option<String>> {
+        let utc = Offset::default();
+        let attributes = [
+            Attribute::JwtClaim {
+                provider: "p".into(),
+                path: ["a".into(), "b".into()].into(),
+            },
+            Attribute::Body(Pointer::parse("/user").unwrap()),
+            Attribute::SourceAddress,
+            Attribute::TimeOfDay(utc),
+            Attribute::DayOfWeek(utc),
+            Attribute::Date(utc),
+            generated(),
+            Attribute::Request,
+            Attribute::BodySize,
+        ];
+        let request = Request::within(Headers::new(headers), &attributes, surroundings);
+        let twice = [0, 1].map(|_| {
+            (0..9)
+                .map(|id| request.get(AttributeId(id)).map(<[u8]>::to_vec))
+                .map(|value| value.map(|bytes| String::from_utf8(bytes).unwrap()))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(twice[0], twice[1]);
+        twice.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn the_surroundings_answer_for_what_headers_do_not_tell() {
+        let around = Everything {
+            body: b"{\"user\": \"u\"}",
+            ..Everything::default()
+        };
+        let found = values(&around, &[(b"content-length", b"13")]);
+        let expected = [
+            "p/a/b",
+            "u",
+            "192.0.2.1",
+            "00:01",
+            "thu",
+            "1970-01-01",
+            "minted for uid",
+            "r",
+            "13",
+        ];
+        assert_eq!(found, expected.map(|value| Some(value.to_owned())));
+        assert_eq!(around.minted.get(), 1, "the same answer each time");
+    }
+
+    #[test]
+    fn a_cookie_that_can_be_a_unit_is_not_minted_again() {
+        let around = Everything::default();
+        let found = values(&around, &[(b"cookie", b"uid=known")]);
+        assert_eq!(found[6].as_deref(), Some("known"));
+        for unfit in [
+            &b"uid="[..],
+            b"uid=\xff",
+            &[b"uid=", &[b'x'; 257][..]].concat(),
+        ] {
+            let found = values(&around, &[(b"cookie", unfit)]);
+            assert_eq!(found[6].as_deref(), Some("minted for uid"));
+        }
+        assert_eq!(around.minted.get(), 3);
+    }
+
+    #[test]
+    fn a_body_size_is_a_length_and_nothing_else() {
+        let around = Everything::default();
+        let size = |value: &'static [u8]| values(&around, &[(b"content-length", value)])[8].clone();
+        assert_eq!(size(b"0").as_deref(), Some("0"));
+        for unfit in [&b""[..], b"-1", b"1e3", b"1,1", b"x"] {
+            assert_eq!(size(unfit), None);
+        }
+    }
+
+    #[test]
+    fn any_number_of_attributes_is_read() {
+        let attributes: Vec<_> = (0..100)
+            .map(|n| Attribute::Header(format!("x-{n}").into()))
+            .collect();
+        let names: Vec<_> = (0..100).map(|n| format!("x-{n}").into_bytes()).collect();
+        let pairs: Vec<(&[u8], &[u8])> = names.iter().map(|n| (&n[..], &n[..])).collect();
+        let request = Request::new(Headers::new(&pairs), &attributes);
+        for _ in 0..2 {
+            for (id, name) in (0..100).zip(&names).rev() {
+                assert_eq!(request.get(AttributeId(id)), Some(&name[..]));
+            }
+        }
+        assert_eq!(request.get(AttributeId(100)), None);
+    }
+}

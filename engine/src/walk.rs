@@ -1,0 +1,543 @@
+//! The evaluation walk: from a request's service to the variants it gets. What lives here: the one
+//! walk that serving and explaining share, told apart by their [`Visitor`]. What does not: what goes
+//! in and comes out (see [`assign`](crate::assign)).
+
+use crate::assign::{Decision, MAX_UNIT_BYTES, Noop, Step, Verdict, Visitor};
+use crate::attribute::Subject;
+use crate::audience::{ConditionId, Rule};
+use crate::experiment::{Experiment, Requirement, Variant};
+use crate::pin::{Pin, PinnedBy, fingerprint};
+use crate::plan::{ExperimentId, Layer, LayerId, Plan, UnitId};
+use crate::service::{RoutingRule, Scope, Service};
+use crate::strategy::{Contextual, Strategy};
+use watershed_proto::filter::v1::Reason;
+
+/// One request's way through a plan.
+pub(crate) struct Walk<'p, 's, 'v, S, V> {
+    plan: &'p Plan,
+    service: &'p Service,
+    subject: &'s S,
+    now_ms: i64,
+    visitor: &'v mut V,
+    pins: &'s [Pin],
+    /// Asked once, so that an experiment gives the same variant each time it is looked at.
+    chance: Option<u64>,
+    /// The unit that was read last: most layers hash the same one.
+    unit: Option<(UnitId, Option<&'s str>)>,
+}
+
+/// An experiment that may give a variant.
+#[derive(Clone, Copy)]
+struct Candidate<'p, 's> {
+    experiment: &'p Experiment,
+    layer: &'p Layer,
+    unit: Option<&'s str>,
+    bucket: Option<u16>,
+    /// Whether the bucket is the experiment's.
+    owns: bool,
+    pin: Option<Pin>,
+}
+
+impl Candidate<'_, '_> {
+    /// Whether the request brings the variant along and nothing is left to decide.
+    fn is_settled(&self) -> bool {
+        let by = self.pin.map(|pin| pin.by);
+        matches!(by, Some(PinnedBy::Forced | PinnedBy::Inherited))
+    }
+}
+
+impl Verdict {
+    /// This verdict where it is a refusal already, else the next one. A thorough visitor sees the
+    /// next check, too.
+    #[inline(always)]
+    fn or<V: Visitor>(self, next: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Assigned => next(),
+            refused => {
+                if V::THOROUGH {
+                    let _ = next();
+                }
+                refused
+            }
+        }
+    }
+
+    fn refuse_if(is_so: bool, refusal: Self) -> Self {
+        if is_so { refusal } else { Self::Assigned }
+    }
+}
+
+impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
+    #[inline]
+    pub(crate) fn new(
+        plan: &'p Plan,
+        service: &'p Service,
+        subject: &'s S,
+        now_ms: i64,
+        visitor: &'v mut V,
+    ) -> Self {
+        Self {
+            plan,
+            service,
+            subject,
+            now_ms,
+            visitor,
+            pins: subject.pins(),
+            chance: None,
+            unit: None,
+        }
+    }
+
+    /// What one layer gives the request.
+    #[inline]
+    pub(crate) fn scope(&mut self, scope: &'p Scope) -> Option<Decision<'p, 's>> {
+        let layer = self.plan.layer(scope.layer)?;
+        let pinned = self.pinned(scope.layer, None);
+        if V::THOROUGH {
+            return self.everyone(scope, layer, pinned);
+        }
+        if pinned.is_some() {
+            return pinned;
+        }
+        let unit = self.unit(scope.unit)?;
+        let bucket = layer.bucketer.bucket(unit.as_bytes());
+        let experiment = self.plan.at(scope.experiment(bucket)?)?;
+        self.consider(Candidate {
+            experiment,
+            layer,
+            unit: Some(unit),
+            bucket: Some(bucket),
+            owns: true,
+            pin: None,
+        })
+    }
+
+    /// As [`Walk::scope`], looking at every experiment of the layer.
+    fn everyone(
+        &mut self,
+        scope: &'p Scope,
+        layer: &'p Layer,
+        pinned: Option<Decision<'p, 's>>,
+    ) -> Option<Decision<'p, 's>> {
+        let mut given = pinned;
+        for experiment in &self.plan.experiments {
+            let is_there = experiment.layer == scope.layer && experiment.is_in(self.service.place);
+            let is_done = pinned.is_some_and(|one| one.experiment.key == experiment.key);
+            if is_there && !is_done {
+                let hashed = self.hashed(experiment, layer);
+                given = given.or(hashed);
+            }
+        }
+        given
+    }
+
+    /// What the experiment gives by the unit's bucket.
+    fn hashed(&mut self, experiment: &'p Experiment, layer: &'p Layer) -> Option<Decision<'p, 's>> {
+        let unit = self.unit(experiment.unit);
+        let bucket = unit.map(|unit| layer.bucketer.bucket(unit.as_bytes()));
+        self.consider(Candidate {
+            experiment,
+            layer,
+            unit,
+            bucket,
+            owns: bucket.is_some_and(|bucket| experiment.allocation.contains(bucket)),
+            pin: None,
+        })
+    }
+
+    /// What the request brings along for an experiment of the layer that is in scope, or that is
+    /// `also` asked for. Pins are few: a scan for each kind is the shortest way to their order.
+    #[inline]
+    fn pinned(&mut self, layer: LayerId, also: Option<ExperimentId>) -> Option<Decision<'p, 's>> {
+        if self.pins.is_empty() {
+            return None;
+        }
+        self.pinned_by(layer, also, |by| by == PinnedBy::Forced)
+            .or_else(|| self.pinned_by(layer, also, |by| by == PinnedBy::Inherited))
+            .or_else(|| self.pinned_by(layer, also, |by| matches!(by, PinnedBy::Stuck { .. })))
+    }
+
+    fn pinned_by(
+        &mut self,
+        layer: LayerId,
+        also: Option<ExperimentId>,
+        is_kind: fn(PinnedBy) -> bool,
+    ) -> Option<Decision<'p, 's>> {
+        let pins = self.pins.iter().filter(|pin| is_kind(pin.by));
+        for pin in pins {
+            let Some(experiment) = self.plan.at(pin.experiment) else {
+                continue;
+            };
+            let is_here = Some(pin.experiment) == also || experiment.is_in(self.service.place);
+            if experiment.layer != layer || !is_here {
+                continue;
+            }
+            let layer = self.plan.layer(layer)?;
+            let unit = self.unit(experiment.unit);
+            let bucket = unit.map(|unit| layer.bucketer.bucket(unit.as_bytes()));
+            let given = self.consider(Candidate {
+                experiment,
+                layer,
+                unit,
+                bucket,
+                owns: true,
+                pin: Some(*pin),
+            });
+            if given.is_some() {
+                return given;
+            }
+        }
+        None
+    }
+
+    /// The first source's value that can be a unit: not empty, at most [`MAX_UNIT_BYTES`], and
+    /// UTF-8, because evidence names the unit again as text and two units must not become one
+    /// there.
+    #[inline]
+    fn unit(&mut self, id: UnitId) -> Option<&'s str> {
+        if let Some((last, unit)) = self.unit
+            && last == id
+        {
+            return unit;
+        }
+        let sources = self.plan.unit(id)?;
+        let unit = sources
+            .iter()
+            .filter_map(|source| self.subject.get(*source))
+            .filter(|value| !value.is_empty() && value.len() <= MAX_UNIT_BYTES)
+            .find_map(|value| str::from_utf8(value).ok());
+        self.unit = Some((id, unit));
+        unit
+    }
+
+    #[inline]
+    fn consider(&mut self, candidate: Candidate<'p, 's>) -> Option<Decision<'p, 's>> {
+        let experiment = candidate.experiment;
+        self.visitor.visit(Step::Experiment {
+            experiment,
+            layer: candidate.layer,
+            unit: candidate.unit,
+            bucket: candidate.bucket,
+            pin: candidate.pin,
+        });
+        let verdict = self.verdict(&candidate);
+        self.visitor.visit(Step::Verdict {
+            experiment,
+            verdict,
+        });
+        if verdict != Verdict::Assigned {
+            return None;
+        }
+        let given = self.give(&candidate)?;
+        self.visitor.visit(Step::Given(given));
+        Some(given)
+    }
+
+    /// Whether the candidate gives a variant, and the first thing that speaks against it.
+    #[inline]
+    fn verdict(&mut self, candidate: &Candidate<'p, 's>) -> Verdict {
+        let experiment = candidate.experiment;
+        let is_settled = candidate.is_settled();
+        let verdict = Verdict::refuse_if(experiment.is_off, Verdict::Off)
+            .or::<V>(|| {
+                let is_missing = candidate.unit.is_none() && !is_settled;
+                Verdict::refuse_if(is_missing, Verdict::NoUnit)
+            })
+            .or::<V>(|| self.held_out(candidate));
+        if is_settled {
+            return verdict;
+        }
+        verdict
+            .or::<V>(|| stuck_elsewhere(candidate))
+            .or::<V>(|| Verdict::refuse_if(!candidate.owns, Verdict::NotAllocated))
+            .or::<V>(|| in_time(experiment, self.now_ms))
+            .or::<V>(|| {
+                let rule = experiment.audience.as_ref();
+                let holds = rule.is_none_or(|rule| self.rule(rule));
+                Verdict::refuse_if(!holds, Verdict::NotEligible)
+            })
+            .or::<V>(|| self.requirements(experiment))
+    }
+
+    fn held_out(&mut self, candidate: &Candidate<'p, 's>) -> Verdict {
+        let Some(unit) = candidate.unit else {
+            return Verdict::Assigned;
+        };
+        let mut verdict = Verdict::Assigned;
+        for place in &candidate.layer.holdouts {
+            let Some(holdout) = self.plan.holdouts.get(*place as usize) else {
+                continue;
+            };
+            let bucket = holdout.bucketer.bucket(unit.as_bytes());
+            let holds = holdout.buckets.contains(bucket);
+            self.visitor.visit(Step::Holdout {
+                holdout,
+                bucket,
+                holds,
+            });
+            if holds {
+                verdict = Verdict::HeldOut;
+                if !V::THOROUGH {
+                    break;
+                }
+            }
+        }
+        verdict
+    }
+
+    fn requirements(&mut self, experiment: &'p Experiment) -> Verdict {
+        let mut verdict = Verdict::Assigned;
+        for requirement in &experiment.requires {
+            if !self.requirement(requirement) {
+                verdict = Verdict::RequirementNotMet;
+                if !V::THOROUGH {
+                    break;
+                }
+            }
+        }
+        verdict
+    }
+
+    fn requirement(&mut self, requirement: &'p Requirement) -> bool {
+        let variant = self.got(requirement.experiment);
+        let named = variant.is_some_and(|variant| {
+            requirement.variants.is_empty() || requirement.variants.contains(&variant.place)
+        });
+        let holds = named != requirement.not;
+        self.visitor.visit(Step::Requirement {
+            requirement,
+            variant,
+            holds,
+        });
+        holds
+    }
+
+    /// What the request gets of one experiment, as if it were in the service's scope. The plan
+    /// bounds how far one experiment leads to others.
+    fn got(&mut self, id: ExperimentId) -> Option<&'p Variant> {
+        let mut quiet = Walk {
+            plan: self.plan,
+            service: self.service,
+            subject: self.subject,
+            now_ms: self.now_ms,
+            visitor: &mut Noop,
+            pins: self.pins,
+            chance: self.chance,
+            unit: self.unit,
+        };
+        let given = quiet.alone(id);
+        self.chance = quiet.chance;
+        given
+    }
+
+    fn alone(&mut self, id: ExperimentId) -> Option<&'p Variant> {
+        let experiment = self.plan.at(id)?;
+        if let Some(pinned) = self.pinned(experiment.layer, Some(id)) {
+            let is_it = pinned.experiment.key == experiment.key;
+            return is_it.then_some(pinned.variant);
+        }
+        let layer = self.plan.layer(experiment.layer)?;
+        self.hashed(experiment, layer).map(|given| given.variant)
+    }
+
+    /// The verdict of a rule.
+    fn rule(&mut self, rule: &'p Rule) -> bool {
+        if let Rule::Condition(id) = rule {
+            return self.condition(rule, *id);
+        }
+        self.visitor.visit(Step::Enter { rule });
+        let holds = match rule {
+            Rule::All(rules) => !self.is_any(rules, false),
+            Rule::Any(rules) => self.is_any(rules, true),
+            Rule::Not(rule) => !self.rule(rule),
+            Rule::Segment(id) => {
+                let segment = self.plan.segment(*id);
+                segment.is_some_and(|segment| self.rule(&segment.rule))
+            }
+            Rule::Condition(_) => false,
+        };
+        let value = None;
+        self.visitor.visit(Step::Leave { rule, value, holds });
+        holds
+    }
+
+    /// Whether the verdict of any rule is `sought`.
+    #[inline]
+    fn is_any(&mut self, rules: &'p [Rule], sought: bool) -> bool {
+        let mut found = false;
+        for rule in rules {
+            if self.rule(rule) == sought {
+                found = true;
+                if !V::THOROUGH {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    #[inline]
+    fn condition(&mut self, rule: &'p Rule, id: ConditionId) -> bool {
+        let Some(condition) = self.plan.condition(id) else {
+            return false;
+        };
+        let value = self.subject.get(condition.attribute);
+        let holds = value.is_some_and(|value| condition.passes(value));
+        if V::THOROUGH {
+            self.visitor.visit(Step::Enter { rule });
+            self.visitor.visit(Step::Leave { rule, value, holds });
+        }
+        holds
+    }
+
+    /// The variant of a candidate that nothing speaks against.
+    #[inline]
+    fn give(&mut self, candidate: &Candidate<'p, 's>) -> Option<Decision<'p, 's>> {
+        let experiment = candidate.experiment;
+        let unit = candidate.unit.unwrap_or_default();
+        let bucket = candidate
+            .unit
+            .map_or(0, |unit| experiment.bucketer.bucket(unit.as_bytes()));
+        let given = Decision {
+            experiment,
+            variant: experiment.fallback()?,
+            unit,
+            layer_bucket: candidate.bucket.unwrap_or(0),
+            variant_bucket: bucket,
+            reason: Reason::RolledBack,
+            probability: 0.0,
+        };
+        match candidate.pin {
+            Some(pin) if pin.by == PinnedBy::Forced || !experiment.rolled_back => {
+                pinned_to(given, pin)
+            }
+            _ if experiment.rolled_back => Some(given),
+            _ => self.choose(given),
+        }
+    }
+
+    /// What the experiment's strategy gives.
+    #[inline]
+    fn choose(&mut self, given: Decision<'p, 's>) -> Option<Decision<'p, 's>> {
+        let experiment = given.experiment;
+        match &experiment.strategy {
+            Strategy::Deterministic => Some(Decision {
+                variant: experiment.variant(given.variant_bucket)?,
+                reason: Reason::Hashed,
+                ..given
+            }),
+            Strategy::Random => self.draw(given),
+            Strategy::Contextual(contextual) => self.ask(given, contextual),
+        }
+    }
+
+    /// Leaves the variant to chance. Experiments draw apart from each other from the one number
+    /// that the request has.
+    #[cold]
+    fn draw(&mut self, given: Decision<'p, 's>) -> Option<Decision<'p, 's>> {
+        let experiment = given.experiment;
+        let subject = self.subject;
+        let chance = *self.chance.get_or_insert_with(|| subject.chance());
+        let first = experiment.variants.first()?.ordinal;
+        let drawn = scatter(chance.wrapping_add(u64::from(first).wrapping_mul(GOLDEN)));
+        let buckets = experiment.bucketer.buckets();
+        let bucket = (u128::from(drawn).wrapping_mul(buckets.into())).wrapping_shr(64);
+        let bucket = u16::try_from(bucket).ok()?;
+        let variant = experiment.variant(bucket)?;
+        Some(Decision {
+            variant,
+            variant_bucket: bucket,
+            reason: Reason::Random,
+            probability: experiment.share(variant.place),
+            ..given
+        })
+    }
+
+    /// Asks the model, or explores.
+    #[cold]
+    fn ask(
+        &mut self,
+        given: Decision<'p, 's>,
+        contextual: &'p Contextual,
+    ) -> Option<Decision<'p, 's>> {
+        let experiment = given.experiment;
+        let features = contextual.features(self.subject);
+        let best = contextual.best(&features);
+        if V::THOROUGH {
+            let scores = contextual.scores(&features);
+            for (variant, score) in experiment.variants.iter().zip(scores) {
+                self.visitor.visit(Step::Score { variant, score });
+            }
+        }
+        let (variant, reason) = if contextual.explores(given.unit) {
+            (experiment.variant(given.variant_bucket)?, Reason::Explored)
+        } else {
+            (experiment.variants.get(usize::from(best))?, Reason::Model)
+        };
+        let share = experiment.share(variant.place);
+        Some(Decision {
+            variant,
+            reason,
+            probability: contextual.probability(variant.place == best, share),
+            ..given
+        })
+    }
+
+    /// The first routing rule that holds.
+    pub(crate) fn route(&mut self) -> Option<&'p RoutingRule> {
+        let mut found = None;
+        for rule in &self.service.routing_rules {
+            self.visitor.visit(Step::RoutingRule { rule });
+            if self.rule(&rule.when) {
+                found = found.or(Some(rule));
+                if !V::THOROUGH {
+                    break;
+                }
+            }
+        }
+        found
+    }
+}
+
+fn pinned_to<'p, 's>(given: Decision<'p, 's>, pin: Pin) -> Option<Decision<'p, 's>> {
+    Some(Decision {
+        variant: given.experiment.variants.get(usize::from(pin.variant))?,
+        reason: match pin.by {
+            PinnedBy::Forced => Reason::Forced,
+            PinnedBy::Inherited => Reason::Inherited,
+            PinnedBy::Stuck { .. } => Reason::Stuck,
+        },
+        ..given
+    })
+}
+
+/// Whether a sticky cookie speaks of another unit.
+fn stuck_elsewhere(candidate: &Candidate<'_, '_>) -> Verdict {
+    let by = candidate.pin.map(|pin| pin.by);
+    let (Some(PinnedBy::Stuck { unit: known }), Some(unit)) = (by, candidate.unit) else {
+        return Verdict::Assigned;
+    };
+    Verdict::refuse_if(fingerprint(unit) != known, Verdict::AnotherUnit)
+}
+
+#[inline]
+fn in_time(experiment: &Experiment, now_ms: i64) -> Verdict {
+    match &experiment.window {
+        Some(window) if !window.has_started(now_ms) => Verdict::NotStarted,
+        Some(window) if window.has_ended(now_ms) => Verdict::Ended,
+        _ => Verdict::Assigned,
+    }
+}
+
+/// 2^64 over the golden ratio, odd.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+fn scatter(mut word: u64) -> u64 {
+    word = (word ^ word.wrapping_shr(30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ word.wrapping_shr(27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word.wrapping_shr(31)
+}
+
+#[cfg(test)]
+mod tests;
