@@ -10,6 +10,7 @@ use crate::plan::{Holdout, Layer, Plan};
 use crate::service::{RoutingRule, Service};
 use crate::strategy::{Features, Strategy};
 use crate::walk::Walk;
+use serde::Serialize;
 use watershed_proto::filter::v1::Reason;
 
 /// The longest unit, in bytes. A longer value is not a unit; the next source is asked.
@@ -60,7 +61,8 @@ impl Decision<'_, '_> {
 }
 
 /// What became of an experiment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// A kill switch keeps everybody out.
     Off,
@@ -80,6 +82,9 @@ pub enum Verdict {
     NotEligible,
     /// What it requires of another experiment is not so.
     RequirementNotMet,
+    /// The request brings along a variant of another experiment of the layer. Only an
+    /// [`Explanation`](crate::explain::Explanation) says so: the walk doesn't come that far.
+    Displaced,
     /// The unit got a variant.
     Assigned,
 }

@@ -4,6 +4,7 @@
 use crate::body::Pointer;
 use crate::pin::Pin;
 use crate::time::Offset;
+use std::fmt;
 
 /// Where a value is read from a request.
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
@@ -52,6 +53,31 @@ impl Attribute {
             self,
             Self::TimeOfDay(_) | Self::DayOfWeek(_) | Self::Date(_)
         )
+    }
+}
+
+/// As a person would say it: `header x-tier`.
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Cookie(name) => write!(f, "cookie {name}"),
+            Self::Query(name) => write!(f, "query {name}"),
+            Self::Path => f.write_str("path"),
+            Self::Method => f.write_str("method"),
+            Self::Host => f.write_str("host"),
+            Self::JwtClaim { provider, path } => {
+                write!(f, "jwt claim {} of {provider}", path.join("."))
+            }
+            Self::Body(pointer) => write!(f, "body {pointer}"),
+            Self::SourceAddress => f.write_str("source address"),
+            Self::BodySize => f.write_str("body size"),
+            Self::TimeOfDay(offset) => write!(f, "time of day at {offset}"),
+            Self::DayOfWeek(offset) => write!(f, "day of week at {offset}"),
+            Self::Date(offset) => write!(f, "date at {offset}"),
+            Self::Generated(generated) => write!(f, "generated {}", generated.cookie),
+            Self::Request => f.write_str("request"),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The time of a request in words: time of day, day of the week, date, at a fixed offset from UTC.
 //! What does not live here: time zones with a history, and the clock.
 
+use std::fmt;
+
 const MINUTE_MS: i64 = 60_000;
 const DAY_MINUTES: i64 = 1_440;
 
@@ -65,6 +67,15 @@ impl Offset {
     }
 }
 
+/// `+05:30`
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { '-' } else { '+' };
+        let minutes = self.0.unsigned_abs();
+        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
 /// Year, month and day of a count of days since 1970. Howard Hinnant, "chrono-Compatible Low-Level
 /// Date Algorithms", `civil_from_days`.
 #[allow(clippy::arithmetic_side_effects)] // Milliseconds in an i64 are 10^11 days at most.
@@ -108,6 +119,15 @@ mod tests {
         assert_eq!(words(1_795_003_199_999, 0), "wed 2026-11-18 11:59");
         assert_eq!(words(4_107_542_400_000, 0), "mon 2100-03-01 00:00");
         assert_eq!(words(-1, 0), "wed 1969-12-31 23:59");
+    }
+
+    #[test]
+    fn an_offset_reads_as_in_iso_8601() {
+        let said = |minutes| Offset::from_minutes(minutes).unwrap().to_string();
+        assert_eq!(
+            [said(0), said(330), said(-45)],
+            ["+00:00", "+05:30", "-00:45"]
+        );
     }
 
     #[test]

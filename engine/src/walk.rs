@@ -1,6 +1,6 @@
 //! The evaluation walk: from a request's service to the variants it gets. What lives here: the one
-//! walk that serving and explaining share, told apart by their [`Visitor`]. What does not: what goes
-//! in and comes out (see [`assign`](crate::assign)).
+//! walk that serving and explaining share, told apart by their [`Visitor`]; in `choose`, which variant
+//! a unit gets. What does not: what goes in and comes out (see [`assign`](crate::assign)).
 
 use crate::assign::{Decision, MAX_UNIT_BYTES, Noop, Step, Verdict, Visitor};
 use crate::attribute::Subject;
@@ -9,8 +9,8 @@ use crate::experiment::{Experiment, Requirement, Variant};
 use crate::pin::{Pin, PinnedBy, fingerprint};
 use crate::plan::{ExperimentId, Layer, LayerId, Plan, UnitId};
 use crate::service::{RoutingRule, Scope, Service};
-use crate::strategy::{Contextual, Strategy};
-use watershed_proto::filter::v1::Reason;
+
+mod choose;
 
 /// One request's way through a plan.
 pub(crate) struct Walk<'p, 's, 'v, S, V> {
@@ -244,10 +244,10 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
                 Verdict::refuse_if(is_missing, Verdict::NoUnit)
             })
             .or::<V>(|| self.held_out(candidate));
-        if is_settled {
+        if is_settled && !V::THOROUGH {
             return verdict;
         }
-        verdict
+        let whole = verdict
             .or::<V>(|| stuck_elsewhere(candidate))
             .or::<V>(|| Verdict::refuse_if(!candidate.owns, Verdict::NotAllocated))
             .or::<V>(|| in_time(experiment, self.now_ms))
@@ -256,7 +256,8 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
                 let holds = rule.is_none_or(|rule| self.rule(rule));
                 Verdict::refuse_if(!holds, Verdict::NotEligible)
             })
-            .or::<V>(|| self.requirements(experiment))
+            .or::<V>(|| self.requirements(experiment));
+        if is_settled { verdict } else { whole }
     }
 
     fn held_out(&mut self, candidate: &Candidate<'p, 's>) -> Verdict {
@@ -390,99 +391,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         holds
     }
 
-    /// The variant of a candidate that nothing speaks against.
-    #[inline]
-    fn give(&mut self, candidate: &Candidate<'p, 's>) -> Option<Decision<'p, 's>> {
-        let experiment = candidate.experiment;
-        let unit = candidate.unit.unwrap_or_default();
-        let bucket = candidate
-            .unit
-            .map_or(0, |unit| experiment.bucketer.bucket(unit.as_bytes()));
-        let given = Decision {
-            experiment,
-            variant: experiment.fallback()?,
-            unit,
-            layer_bucket: candidate.bucket.unwrap_or(0),
-            variant_bucket: bucket,
-            reason: Reason::RolledBack,
-            probability: 0.0,
-        };
-        match candidate.pin {
-            Some(pin) if pin.by == PinnedBy::Forced || !experiment.rolled_back => {
-                pinned_to(given, pin)
-            }
-            _ if experiment.rolled_back => Some(given),
-            _ => self.choose(given),
-        }
-    }
-
-    /// What the experiment's strategy gives.
-    #[inline]
-    fn choose(&mut self, given: Decision<'p, 's>) -> Option<Decision<'p, 's>> {
-        let experiment = given.experiment;
-        match &experiment.strategy {
-            Strategy::Deterministic => Some(Decision {
-                variant: experiment.variant(given.variant_bucket)?,
-                reason: Reason::Hashed,
-                ..given
-            }),
-            Strategy::Random => self.draw(given),
-            Strategy::Contextual(contextual) => self.ask(given, contextual),
-        }
-    }
-
-    /// Leaves the variant to chance. Experiments draw apart from each other from the one number
-    /// that the request has.
-    #[cold]
-    fn draw(&mut self, given: Decision<'p, 's>) -> Option<Decision<'p, 's>> {
-        let experiment = given.experiment;
-        let subject = self.subject;
-        let chance = *self.chance.get_or_insert_with(|| subject.chance());
-        let first = experiment.variants.first()?.ordinal;
-        let drawn = scatter(chance.wrapping_add(u64::from(first).wrapping_mul(GOLDEN)));
-        let buckets = experiment.bucketer.buckets();
-        let bucket = (u128::from(drawn).wrapping_mul(buckets.into())).wrapping_shr(64);
-        let bucket = u16::try_from(bucket).ok()?;
-        let variant = experiment.variant(bucket)?;
-        Some(Decision {
-            variant,
-            variant_bucket: bucket,
-            reason: Reason::Random,
-            probability: experiment.share(variant.place),
-            ..given
-        })
-    }
-
-    /// Asks the model, or explores.
-    #[cold]
-    fn ask(
-        &mut self,
-        given: Decision<'p, 's>,
-        contextual: &'p Contextual,
-    ) -> Option<Decision<'p, 's>> {
-        let experiment = given.experiment;
-        let features = contextual.features(self.subject);
-        let best = contextual.best(&features);
-        if V::THOROUGH {
-            let scores = contextual.scores(&features);
-            for (variant, score) in experiment.variants.iter().zip(scores) {
-                self.visitor.visit(Step::Score { variant, score });
-            }
-        }
-        let (variant, reason) = if contextual.explores(given.unit) {
-            (experiment.variant(given.variant_bucket)?, Reason::Explored)
-        } else {
-            (experiment.variants.get(usize::from(best))?, Reason::Model)
-        };
-        let share = experiment.share(variant.place);
-        Some(Decision {
-            variant,
-            reason,
-            probability: contextual.probability(variant.place == best, share),
-            ..given
-        })
-    }
-
     /// The first routing rule that holds.
     pub(crate) fn route(&mut self) -> Option<&'p RoutingRule> {
         let mut found = None;
@@ -497,18 +405,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         }
         found
     }
-}
-
-fn pinned_to<'p, 's>(given: Decision<'p, 's>, pin: Pin) -> Option<Decision<'p, 's>> {
-    Some(Decision {
-        variant: given.experiment.variants.get(usize::from(pin.variant))?,
-        reason: match pin.by {
-            PinnedBy::Forced => Reason::Forced,
-            PinnedBy::Inherited => Reason::Inherited,
-            PinnedBy::Stuck { .. } => Reason::Stuck,
-        },
-        ..given
-    })
 }
 
 /// Whether a sticky cookie speaks of another unit.
@@ -527,16 +423,6 @@ fn in_time(experiment: &Experiment, now_ms: i64) -> Verdict {
         Some(window) if window.has_ended(now_ms) => Verdict::Ended,
         _ => Verdict::Assigned,
     }
-}
-
-/// 2^64 over the golden ratio, odd.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-fn scatter(mut word: u64) -> u64 {
-    word = (word ^ word.wrapping_shr(30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    word = (word ^ word.wrapping_shr(27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ word.wrapping_shr(31)
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use crate::request::Headers;
 use crate::surroundings::{Request, Surroundings};
 use serde_json::{Value, json};
 
+mod pins;
+mod strategies;
+
 /// Keeps what becomes of each experiment, in words.
 #[derive(Default)]
 struct Diary(Vec<String>);
@@ -292,109 +295,6 @@ fn a_kill_switch_stops_its_own() {
 }
 
 #[test]
-fn forced_wins_over_all_but_switches_and_holdouts() {
-    let forced = [("e", "b", PinnedBy::Forced)];
-    let nobody = json!({"any": {"rules": []}});
-    for changes in [
-        json!({"allocation": []}),
-        json!({"endMs": "1"}),
-        json!({"mode": "FALLBACK"}),
-        json!({"audience": nobody}),
-        json!({"strategy": {"random": {}}}),
-    ] {
-        let plan = compile(config(&[experiment("e", "l", &changes)]));
-        assert_eq!(pinned(&plan, &forced), ["e=b Forced"], "{changes}");
-    }
-    let off = compile(config(&[experiment("e", "l", &json!({"disabled": true}))]));
-    assert!(pinned(&off, &forced).is_empty());
-    let mut held_out = config(&[experiment("e", "l", &json!({}))]);
-    held_out["holdouts"] = json!([{"key": "h", "buckets": [{"start": 0, "end": 9999}]}]);
-    assert!(pinned(&compile(held_out), &forced).is_empty());
-}
-
-#[test]
-fn a_layer_gives_one_variant_whatever_is_forced() {
-    let halves = [
-        experiment(
-            "e",
-            "l",
-            &json!({"allocation": [{"start": 0, "end": 4999}]}),
-        ),
-        experiment(
-            "f",
-            "l",
-            &json!({"allocation": [{"start": 5000, "end": 9999}]}),
-        ),
-    ];
-    let plan = compile(config(&halves));
-    for experiment in ["e", "f"] {
-        let forced = [(experiment, "a", PinnedBy::Forced)];
-        assert_eq!(pinned(&plan, &forced), [format!("{experiment}=a Forced")]);
-    }
-    let both = [
-        ("f", "a", PinnedBy::Inherited),
-        ("e", "a", PinnedBy::Forced),
-    ];
-    assert_eq!(pinned(&plan, &both), ["e=a Forced"]);
-}
-
-#[test]
-fn inherited_is_kept_without_a_unit_and_not_through_a_rollback() {
-    let inherited = |changes: Value, headers: &[(&str, &str)]| {
-        let plan = compile(config(&[experiment("e", "l", &changes)]));
-        let pins = plan
-            .pin("e", "b", PinnedBy::Inherited)
-            .into_iter()
-            .collect();
-        walk(&plan, headers, &Around { pins, chance: 0 }).0
-    };
-    assert_eq!(inherited(json!({"allocation": []}), &[]), ["e=b Inherited"]);
-    assert_eq!(
-        inherited(json!({"mode": "FALLBACK"}), &[USER]),
-        ["e=a RolledBack"]
-    );
-    assert!(inherited(json!({"disabled": true}), &[USER]).is_empty());
-}
-
-#[test]
-fn stuck_replaces_the_buckets_and_nothing_else() {
-    let sticky = json!({"cookie": "s"});
-    let with = |changes: Value, by| {
-        let mut experiment = experiment("e", "l", &changes);
-        experiment["sticky"] = sticky.clone();
-        pinned(&compile(config(&[experiment])), &[("e", "a", by)])
-    };
-    assert_eq!(with(json!({}), stuck()), ["e=a Stuck"]);
-    assert_eq!(with(json!({"allocation": []}), stuck()), ["e=a Stuck"]);
-    assert_eq!(
-        with(json!({"strategy": {"random": {}}}), stuck()),
-        ["e=a Stuck"]
-    );
-    let other = PinnedBy::Stuck {
-        unit: fingerprint("v"),
-    };
-    assert_eq!(with(json!({}), other), ["e=b Hashed"]);
-    assert_eq!(
-        with(json!({"mode": "FALLBACK"}), stuck()),
-        ["e=a RolledBack"]
-    );
-    assert!(with(json!({"endMs": "1"}), stuck()).is_empty());
-    assert!(with(json!({"audience": {"any": {"rules": []}}}), stuck()).is_empty());
-}
-
-#[test]
-fn a_pin_needs_what_it_names() {
-    let plan = compile(config(&[experiment("e", "l", &json!({}))]));
-    assert!(plan.pin("e", "b", PinnedBy::Forced).is_some());
-    assert!(plan.pin("e", "c", PinnedBy::Forced).is_none());
-    assert!(plan.pin("x", "b", PinnedBy::Forced).is_none());
-    assert!(
-        plan.pin("e", "b", stuck()).is_none(),
-        "not a sticky experiment"
-    );
-}
-
-#[test]
 fn requirements_ask_what_the_request_gets_of_another_experiment() {
     let with = |other: &Value, requirement: Value| {
         let experiments = [
@@ -447,106 +347,6 @@ fn an_experiment_of_another_service_can_be_required() {
 }
 
 #[test]
-fn chance_follows_the_ranges_and_is_one_for_a_request() {
-    let halves = json!([
-        {"key": "a", "ranges": [{"start": 0, "end": 2499}]},
-        {"key": "b", "ranges": [{"start": 2500, "end": 9999}]},
-    ]);
-    let random = json!({"variants": halves, "strategy": {"random": {}}});
-    let requires = json!({"requires": [{"experiment": "e", "variants": ["b"]}]});
-    let plan = compile(config(&[
-        experiment("e", "l", &random),
-        experiment("f", "m", &requires),
-        experiment("g", "n", &random),
-    ]));
-    let (mut e, mut both) = (0, 0);
-    for number in 0..4_000_u64 {
-        let around = Around {
-            chance: number.wrapping_mul(0x2545_f491_4f6c_dd1d),
-            ..Around::default()
-        };
-        let found = walk(&plan, &[USER], &around).0;
-        let has = |one: &str| found.iter().any(|other| other == one);
-        assert_eq!(
-            has("e=b Random"),
-            has("f=b Hashed"),
-            "one request, one answer"
-        );
-        e += i32::from(has("e=b Random"));
-        both += i32::from(has("e=b Random") && has("g=b Random"));
-    }
-    assert!((2_900..3_100).contains(&e), "{e}");
-    assert!(
-        (2_130..2_370).contains(&both),
-        "drawn apart from each other: {both}"
-    );
-}
-
-#[test]
-fn a_random_decision_says_with_which_probability() {
-    let halves = json!([
-        {"key": "a", "ranges": [{"start": 0, "end": 2499}]},
-        {"key": "b", "ranges": [{"start": 2500, "end": 9999}]},
-    ]);
-    let changes = json!({"variants": halves, "strategy": {"random": {}}});
-    let plan = compile(config(&[experiment("e", "l", &changes)]));
-    let pairs: [(&[u8], &[u8]); 1] = [(b"x-user", b"u")];
-    let request = Request::new(Headers::new(&pairs), plan.attributes());
-    let mut noop = Noop;
-    let mut given = plan.assign(&plan.services()[0], &request, 0, &mut noop);
-    let given = given.next().unwrap();
-    let expected = if given.variant.key() == "a" {
-        0.25
-    } else {
-        0.75
-    };
-    assert!((given.probability - expected).abs() < 1e-12);
-    assert!(given.features(&request).is_empty());
-}
-
-#[test]
-fn a_model_chooses_and_a_share_of_units_explores() {
-    let models = json!([
-        {"variant": "b", "theta": [0.0, 1.0], "aInverse": [0, 0, 0, 0]},
-        {"variant": "a", "theta": [0.5, 0.0], "aInverse": [0, 0, 0, 0]},
-    ]);
-    let contextual = json!({
-        "features": [{}, {"attribute": {"header": "x-gold"}, "oneHot": "yes"}],
-        "exploration": 0.2, "models": models,
-    });
-    let changes = json!({"strategy": {"contextual": contextual}});
-    let plan = compile(config(&[experiment("e", "l", &changes)]));
-    let mut explored = 0;
-    for number in 0..2_000 {
-        let unit = format!("{number}");
-        for (value, best) in [("yes", "b"), ("no", "a")] {
-            let pairs: [(&[u8], &[u8]); 2] =
-                [(b"x-user", unit.as_bytes()), (b"x-gold", value.as_bytes())];
-            let request = Request::new(Headers::new(&pairs), plan.attributes());
-            let mut noop = Noop;
-            let mut given = plan.assign(&plan.services()[0], &request, 0, &mut noop);
-            let given = given.next().unwrap();
-            let is_gold = f64::from(u8::from(value == "yes"));
-            assert_eq!(given.features(&request).to_vec(), [1.0, is_gold]);
-            // The hash gives everybody b.
-            let expected = match (given.variant.key(), best) {
-                ("b", "b") => 1.0,
-                ("a", "a") => 0.8,
-                _ => 0.2,
-            };
-            assert!((given.probability - expected).abs() < 1e-12);
-            if given.reason == Reason::Explored {
-                explored += 1;
-                assert_eq!(given.variant.key(), "b");
-            } else {
-                assert_eq!((given.reason, given.variant.key()), (Reason::Model, best));
-            }
-        }
-    }
-    assert!((700..900).contains(&explored), "{explored}");
-}
-
-#[test]
 fn the_first_routing_rule_that_holds_routes() {
     let size = |value: &str| {
         json!({"condition": {"attribute": {"bodySize": {}}, "compare": {
@@ -570,29 +370,4 @@ fn the_first_routing_rule_that_holds_routes() {
     assert_eq!(cluster("100"), Some(("medium", "medium")));
     assert_eq!(cluster("1000"), None);
     assert_eq!(cluster("many"), None);
-}
-
-#[test]
-fn what_was_given_to_a_unit_sticks() {
-    let sticks = |changes: Value, pins: &[(&str, &str, PinnedBy)]| {
-        let plan = compile(config(&[experiment("e", "l", &changes)]));
-        let pins = pins.iter().filter_map(|(e, v, by)| plan.pin(e, v, *by));
-        let around = Around {
-            pins: pins.collect(),
-            ..Around::default()
-        };
-        let pairs: [(&[u8], &[u8]); 1] = [(b"x-user", b"u")];
-        let request = Request::within(Headers::new(&pairs), plan.attributes(), &around);
-        let mut noop = Noop;
-        let mut given = plan.assign(&plan.services()[0], &request, 0, &mut noop);
-        given.next().unwrap().sticks()
-    };
-    let sticky = json!({"sticky": {"cookie": "s"}});
-    assert!(sticks(sticky.clone(), &[]));
-    assert!(sticks(sticky.clone(), &[("e", "a", stuck())]));
-    assert!(!sticks(sticky.clone(), &[("e", "a", PinnedBy::Forced)]));
-    assert!(!sticks(sticky, &[("e", "a", PinnedBy::Inherited)]));
-    let rolled_back = json!({"sticky": {"cookie": "s"}, "mode": "FALLBACK"});
-    assert!(!sticks(rolled_back, &[]));
-    assert!(!sticks(json!({}), &[]));
 }
