@@ -49,10 +49,11 @@ bench: ## measure the engine beside its peers; figures in target/bench/engine.js
 	$(BENCH) run $(CARGO_FLAGS) --release --bin engine -- report --times "$(TARGET)/criterion" --out "$(TARGET)/bench/engine.json"
 
 bench-envoy: setup filter ## measure a real Envoy, beside other ways to decide; figures in target/bench/envoy.json
-	$(BENCH) build $(CARGO_FLAGS) -p watershed-empty-filter --target $(WASM_TARGET) --profile wasm
+	$(BENCH) build $(CARGO_FLAGS) -p watershed-empty-filter -p watershed-probe-filter --target $(WASM_TARGET) --profile wasm
 	$(BENCH) build $(CARGO_FLAGS) --release --bin envoy
 	"$(TARGET)/release/envoy" report --envoy "$$(setup/which-envoy.sh)" --filter "$(WASM)" \
-		--empty "$(TARGET)/$(WASM_TARGET)/wasm/watershed_empty_filter.wasm" --out "$(TARGET)/bench"
+		--empty "$(TARGET)/$(WASM_TARGET)/wasm/watershed_empty_filter.wasm" \
+		--probe "$(TARGET)/$(WASM_TARGET)/wasm/watershed_probe_filter.wasm" --out "$(TARGET)/bench"
 
 clean: ## remove what was built; .envoy/ stays
 	cargo clean

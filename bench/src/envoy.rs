@@ -9,6 +9,7 @@
 pub mod admin;
 pub mod authz;
 pub mod bootstrap;
+pub mod exports;
 pub mod load;
 pub mod plot;
 pub mod process;
@@ -19,6 +20,9 @@ pub mod upstream;
 
 use crate::work::{self, Experiment};
 
+/// How many times a probe makes its call.
+pub const PROBED: u32 = 20;
+
 /// One way to handle a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Setup {
@@ -26,22 +30,30 @@ pub enum Setup {
     NoFilter,
     /// A Wasm filter that does nothing.
     EmptyWasm,
+    /// The same without exports for events that it has no use for.
+    EmptyTrimmed,
     /// Watershed with this many experiments.
     Watershed(u32),
+    /// The same without exports for events that it has no use for.
+    WatershedTrimmed(u32),
     /// A Lua script that hashes once and sets three headers.
     Lua,
     /// An ext_authz service over gRPC with the engine in it and 100 experiments.
     ExtAuthz,
+    /// A Wasm filter that makes one host call so many times.
+    Probe(&'static str, u32),
 }
 
 impl Setup {
     /// All of them, the one that the others are held against first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::NoFilter,
         Self::EmptyWasm,
+        Self::EmptyTrimmed,
         Self::Watershed(1),
         Self::Watershed(10),
         Self::Watershed(100),
+        Self::WatershedTrimmed(100),
         Self::Lua,
         Self::ExtAuthz,
     ];
@@ -52,16 +64,33 @@ impl Setup {
         match self {
             Self::NoFilter => "no filter".into(),
             Self::EmptyWasm => "empty Wasm".into(),
+            Self::EmptyTrimmed => "empty Wasm, trimmed".into(),
             Self::Watershed(count) => format!("watershed {count}"),
+            Self::WatershedTrimmed(count) => format!("watershed {count}, trimmed"),
             Self::Lua => "Lua, one hash".into(),
             Self::ExtAuthz => "ext_authz gRPC".into(),
+            Self::Probe(call, _) => call.into(),
         }
     }
+
+    /// The host calls of a filter, one at a time, the one that the others are held against first.
+    pub const PROBES: [Self; 9] = [
+        Self::Probe("nothing", 0),
+        Self::Probe("all headers", PROBED),
+        Self::Probe("one header", PROBED),
+        Self::Probe("replace header", PROBED),
+        Self::Probe("remove header", PROBED),
+        Self::Probe("filter state", PROBED),
+        Self::Probe("clear route cache", PROBED),
+        Self::Probe("counter", PROBED),
+        Self::Probe("time", PROBED),
+    ];
 
     /// Whether requests reach the upstream with a variant.
     #[must_use]
     pub fn stamps(self) -> bool {
-        !matches!(self, Self::NoFilter | Self::EmptyWasm)
+        !matches!(self, Self::NoFilter | Self::EmptyWasm | Self::EmptyTrimmed)
+            && !matches!(self, Self::Probe(call, _) if call != "replace header")
     }
 }
 

@@ -3,10 +3,12 @@
 
 use crate::case::{Answers, Case, Run};
 use crate::work::{self, UNIT};
+use anyhow::Context as _;
 use std::hint::black_box;
 use std::io::Cursor;
 use watershed_engine::Bucketer;
 use watershed_engine::hash::murmur3_x86_32;
+use watershed_proto::filter::v1::Hash;
 
 const SALT: &str = "experiment-00001";
 
@@ -21,22 +23,25 @@ pub fn cases() -> Vec<Case> {
         build,
     };
     vec![
-        case("salt absorbed beforehand", || {
-            let bucketer = Bucketer::new(SALT);
-            hashing(move |unit| u32::from(bucketer.bucket(unit)))
-        }),
-        case("slice of salt and unit", || {
+        case("MURMUR3_V1", || named(Hash::Murmur3V1)),
+        case("FLAGD_V2", || named(Hash::FlagdV2)),
+        case("UNLEASH", || named(Hash::Unleash)),
+        case("GROWTHBOOK_V2", || named(Hash::GrowthbookV2)),
+        case("GROWTHBOOK_V1", || named(Hash::GrowthbookV1)),
+        case("murmur3_x86_32, salt and unit", || {
             salted(|bytes| murmur3_x86_32(bytes, 0) % 10_000)
         }),
-        case("murmur3 crate", || {
+        case("murmur3 crate, salt and unit", || {
             salted(|bytes| murmur3::murmur3_32(&mut Cursor::new(bytes), 0).unwrap_or(0) % 10_000)
         }),
     ]
 }
 
-fn hashing(hash: impl Fn(&[u8]) -> u32 + 'static) -> anyhow::Result<Run> {
-    let units: Vec<String> = units().collect();
-    Ok(each(units, move |unit| hash(unit)))
+/// A hash by its name in a configuration, with the salt absorbed beforehand where it can be.
+fn named(hash: Hash) -> anyhow::Result<Run> {
+    let bucketer = Bucketer::with_hash(hash, SALT, 0).context("a hash without buckets")?;
+    let hash = move |unit: &[u8]| u32::from(bucketer.bucket(unit));
+    Ok(each(units().collect(), hash))
 }
 
 /// With the salt in front of each unit already: a caller that must put them together pays more.

@@ -70,6 +70,9 @@ pub fn config(experiments: &[Experiment], version: &str) -> anyhow::Result<Filte
 
 fn experiment(experiment: &Experiment) -> Value {
     let [_, _, unit, country, plan, version] = work::HEADERS;
+    let above = json!({
+        "ordering": "SEMVER", "operator": "GREATER", "value": work::VERSION_ABOVE,
+    });
     let condition = |header: &str, test: &str, value: Value| {
         let mut condition = json!({ "attribute": { "header": header } });
         condition[test] = value;
@@ -84,7 +87,7 @@ fn experiment(experiment: &Experiment) -> Value {
         "audience": { "all": { "rules": [
             condition(country, "oneOf", json!({ "values": work::COUNTRIES })),
             condition(plan, "equals", json!(work::PLAN)),
-            condition(version, "prefix", json!("2.")),
+            condition(version, "compare", above),
         ] } },
         "allocation": [{ "start": experiment.buckets.0, "end": experiment.buckets.1 }],
         "variants": [
@@ -105,6 +108,10 @@ struct Bound<'a>(&'a [&'a [u8]]);
 impl Subject for Bound<'_> {
     fn get(&self, attribute: AttributeId) -> Option<&[u8]> {
         self.0.get(attribute.index()).copied()
+    }
+
+    fn chance(&self) -> u64 {
+        0
     }
 }
 

@@ -8,7 +8,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command as Program;
-use watershed_bench::envoy::bootstrap::{self, Surroundings};
+use watershed_bench::envoy::bootstrap::{self, Surroundings, Trimmed};
+use watershed_bench::envoy::exports;
 use watershed_bench::envoy::process::{Envoy, Process, pause};
 use watershed_bench::envoy::report::{self, Report};
 use watershed_bench::envoy::rounds::{self, Plan, Running};
@@ -42,6 +43,9 @@ struct Options {
     /// The filter that does nothing.
     #[arg(long)]
     empty: PathBuf,
+    /// The filter that makes host calls.
+    #[arg(long)]
+    probe: PathBuf,
     /// Where the figures go.
     #[arg(long)]
     out: PathBuf,
@@ -75,21 +79,33 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         authz,
         filter: options.filter.canonicalize().context("no filter")?,
         empty: options.empty.canonicalize().context("no empty filter")?,
+        trimmed: Trimmed {
+            filter: trimmed(&options.filter, &folder.path().join("trimmed.wasm"))?,
+            empty: trimmed(&options.empty, &folder.path().join("empty-trimmed.wasm"))?,
+        },
+        probe: options.probe.canonicalize().context("no probe filter")?,
     };
-    let samples = {
-        let running = start_envoys(options, &around, folder.path())?;
+    let drive = |setups: &[Setup], plan: Plan| {
+        let running = start_envoys(setups, options, &around, folder.path())?;
         let requests = load::wire(&work::requests());
-        agree(&running, &requests)?;
-        let plan = Plan {
-            rounds: options.rounds,
-            requests: options.requests,
-            warm_up: options.warm_up,
-        };
+        if setups.contains(&Setup::ExtAuthz) {
+            agree(&running, &requests)?;
+        }
         rounds::run(&running, &service, &upstream, &requests, plan, |round| {
-            eprintln!("round {round} of {}", options.rounds);
-        })?
+            eprintln!("round {round} of {}", plan.rounds);
+        })
     };
-    let figures = report::figures(&samples);
+    let plan = Plan {
+        rounds: options.rounds,
+        requests: options.requests,
+        warm_up: options.warm_up,
+    };
+    let figures = report::figures(&drive(&Setup::ALL, plan)?);
+    let fewer = Plan {
+        rounds: options.rounds.div_ceil(2),
+        ..plan
+    };
+    let calls = report::calls(&drive(&Setup::PROBES, fewer)?);
     let updates = measure_updates(options, &around, folder.path())?;
     let report = Report {
         machine: machine::machine(),
@@ -99,6 +115,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         requests: options.requests,
         targets: report::targets(&figures, &updates),
         figures,
+        calls,
         updates,
         memory: measure_memory(options, &around, folder.path())?,
     };
@@ -110,6 +127,13 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     fs::write(options.out.join("envoy.svg"), plot::svg(&report.figures))?;
     print!("{}", report::tables(&report));
     Ok(())
+}
+
+/// The filter at `file` without what it has no use for, at `to`.
+fn trimmed(file: &Path, to: &Path) -> anyhow::Result<PathBuf> {
+    let module = fs::read(file).with_context(|| file.display().to_string())?;
+    fs::write(to, exports::trim(&module, exports::is_needed)?)?;
+    Ok(to.to_owned())
 }
 
 fn start_service(folder: &Path) -> anyhow::Result<(Process, SocketAddr)> {
@@ -127,18 +151,19 @@ fn start_service(folder: &Path) -> anyhow::Result<(Process, SocketAddr)> {
 }
 
 fn start_envoys(
+    setups: &[Setup],
     options: &Options,
     around: &Surroundings,
     folder: &Path,
 ) -> anyhow::Result<Vec<Running>> {
-    let start = |setup: Setup| {
+    let start = |&setup: &Setup| {
         let folder = folder.join(setup.name());
         let bootstrap = bootstrap::of(setup, around)?;
         let envoy =
             Envoy::start(&options.envoy, &folder, &bootstrap, 1).with_context(|| setup.name())?;
         Ok(Running { setup, envoy })
     };
-    Setup::ALL.into_iter().map(start).collect()
+    setups.iter().map(start).collect()
 }
 
 /// Lua and ext_authz must give the units what Watershed gives them, or they do other work.

@@ -53,12 +53,47 @@ impl Admin {
         stream.set_read_timeout(Some(PATIENCE))?;
         write!(
             stream,
-            "GET {path} HTTP/1.0\r\nhost: admin\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n"
         )?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         let answer = String::from_utf8_lossy(&answer);
-        let (_, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        Ok(body.to_owned())
+        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        if head.contains("transfer-encoding: chunked") {
+            unchunked(body).context("a chunk is not as long as it says")
+        } else {
+            Ok(body.to_owned())
+        }
+    }
+}
+
+/// A chunked body (RFC 9112, section 7.1) as one.
+fn unchunked(mut body: &str) -> Option<String> {
+    let mut whole = String::new();
+    loop {
+        let (length, rest) = body.split_once("\r\n")?;
+        let length = usize::from_str_radix(length, 16).ok()?;
+        if length == 0 {
+            return Some(whole);
+        }
+        whole.push_str(rest.get(..length)?);
+        body = rest.get(length..)?.strip_prefix("\r\n")?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_come_together() {
+        assert_eq!(
+            unchunked("3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n").unwrap(),
+            "abc0123456789"
+        );
+        assert_eq!(unchunked("0\r\n\r\n").unwrap(), "");
+        for broken in ["", "3\r\nab", "x\r\nabc\r\n", "3\r\nabcd\r\n0\r\n\r\n"] {
+            assert_eq!(unchunked(broken), None, "{broken:?}");
+        }
     }
 }

@@ -23,6 +23,19 @@ pub struct Surroundings {
     pub filter: PathBuf,
     /// The filter that does nothing.
     pub empty: PathBuf,
+    /// Both again, without exports for events that they have no use for.
+    pub trimmed: Trimmed,
+    /// The filter that makes host calls.
+    pub probe: PathBuf,
+}
+
+/// Filters without exports for events that they have no use for.
+#[derive(Clone, Debug)]
+pub struct Trimmed {
+    /// Watershed's filter.
+    pub filter: PathBuf,
+    /// The filter that does nothing.
+    pub empty: PathBuf,
 }
 
 const GRPC_CLUSTER: &str = "authz";
@@ -35,15 +48,29 @@ pub fn of(setup: Setup, around: &Surroundings) -> anyhow::Result<Value> {
     let filter = match setup {
         Setup::NoFilter => None,
         Setup::EmptyWasm => Some(filter("empty", wasm(&around.empty, "empty", None))),
-        Setup::Watershed(count) => {
-            let configuration = protobuf(&experiments(count), "bench")?;
-            let wasm = wasm(&around.filter, "watershed", Some(configuration));
-            Some(filter("watershed", wasm))
+        Setup::EmptyTrimmed => {
+            let wasm = wasm(&around.trimmed.empty, "empty", None);
+            Some(filter("empty", wasm))
+        }
+        Setup::Watershed(count) => Some(watershed(&around.filter, count)?),
+        Setup::WatershedTrimmed(count) => Some(watershed(&around.trimmed.filter, count)?),
+        Setup::Probe(call, count) => {
+            let configuration = string(&format!("{call} {count}"));
+            let wasm = wasm(&around.probe, "probe", Some(configuration));
+            Some(filter("probe", wasm))
         }
         Setup::Lua => Some(filter("lua", lua())),
         Setup::ExtAuthz => Some(filter("authz", ext_authz())),
     };
     Ok(with_filters(filter.into_iter().collect(), around))
+}
+
+fn watershed(file: &Path, count: u32) -> anyhow::Result<Value> {
+    let configuration = protobuf(&experiments(count), "bench")?;
+    Ok(filter(
+        "watershed",
+        wasm(file, "watershed", Some(configuration)),
+    ))
 }
 
 /// A bootstrap whose filter's configuration comes from a file that may change.
@@ -92,10 +119,15 @@ pub fn protobuf(experiments: &[Experiment], version: &str) -> anyhow::Result<Val
 /// # Errors
 /// Where they can't be written.
 pub fn text(experiments: &[Experiment], version: &str) -> anyhow::Result<Value> {
-    Ok(json!({
+    let config = routing(experiments, version)?;
+    Ok(string(&serde_json::to_string(&config)?))
+}
+
+fn string(text: &str) -> Value {
+    json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
-        "value": serde_json::to_string(&routing(experiments, version)?)?,
-    }))
+        "value": text,
+    })
 }
 
 /// The experiments, those of the first layer with clusters: they route.

@@ -1,9 +1,9 @@
 //! The figures of the proxies: as JSON for machines, as tables for people. What does not live
 //! here: measuring.
 
-use super::Setup;
 use super::rounds::{Samples, Spread, ratio, spread};
 use super::updates::{Memory, Update};
+use super::{PROBED, Setup};
 use crate::figures;
 use crate::machine::Machine;
 use crate::targets::Target;
@@ -27,6 +27,15 @@ pub struct Figure {
     pub to_lua: Spread,
 }
 
+/// One host call of a Wasm filter.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// What is called.
+    pub call: String,
+    /// Envoy's processor time for one, in microseconds.
+    pub cpu_us: Spread,
+}
+
 /// Everything that one run found out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -42,6 +51,8 @@ pub struct Report {
     pub requests: usize,
     /// The requests.
     pub figures: Vec<Figure>,
+    /// What host calls cost.
+    pub calls: Vec<Call>,
     /// New configurations.
     pub updates: Vec<Update>,
     /// Memory.
@@ -66,6 +77,25 @@ pub fn figures(samples: &[Samples]) -> Vec<Figure> {
         to_lua: ratio(&one.envoy, of(Setup::Lua)),
     };
     samples.iter().map(figure).collect()
+}
+
+/// What each probed call costs: what its set-up needs more than the first one, which makes none.
+#[must_use]
+pub fn calls(samples: &[Samples]) -> Vec<Call> {
+    let Some((nothing, probes)) = samples.split_first() else {
+        return Vec::new();
+    };
+    let call = |one: &Samples| {
+        let pairs = one.envoy.iter().zip(&nothing.envoy);
+        let each: Vec<f64> = pairs
+            .map(|(with, without)| (with - without) / f64::from(PROBED))
+            .collect();
+        Call {
+            call: one.setup.name(),
+            cpu_us: spread(&each),
+        }
+    };
+    probes.iter().map(call).collect()
 }
 
 /// The targets beside the figures.
@@ -128,7 +158,7 @@ pub fn tables(report: &Report) -> String {
     );
     let _ = writeln!(
         out,
-        "{} rounds of {} requests; the filter is {} bytes\n\n{:<18}{:>22}{:>22}{:>10}{:>10}",
+        "{} rounds of {} requests; the filter is {} bytes\n\n{:<26}{:>22}{:>22}{:>10}{:>10}",
         report.rounds,
         report.requests,
         report.filter_bytes,
@@ -141,7 +171,7 @@ pub fn tables(report: &Report) -> String {
     for figure in &report.figures {
         let _ = writeln!(
             out,
-            "{:<18}{:>22}{:>22}{:>10.3}{:>10.3}",
+            "{:<26}{:>22}{:>22}{:>10.3}{:>10.3}",
             figure.setup,
             ranged(figure.cpu_us, 1),
             ranged(figure.to_no_filter, 3),
@@ -149,8 +179,12 @@ pub fn tables(report: &Report) -> String {
             figure.to_lua.median,
         );
         if let Some(service) = figure.service_us {
-            let _ = writeln!(out, "{:<18}{:>22}", "  + its service", ranged(service, 1));
+            let _ = writeln!(out, "{:<26}{:>22}", "  + its service", ranged(service, 1));
         }
+    }
+    let _ = writeln!(out, "\n{:<34}{:>22}", "host call", "CPU us a call");
+    for call in &report.calls {
+        let _ = writeln!(out, "{:<34}{:>22}", call.call, ranged(call.cpu_us, 2));
     }
     let _ = writeln!(
         out,

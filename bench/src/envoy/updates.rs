@@ -116,16 +116,12 @@ fn put(file: &Path, content: &Value) -> anyhow::Result<()> {
 fn taken(envoy: &Envoy, reloads: u64) -> anyhow::Result<()> {
     let start = Instant::now();
     loop {
-        let refused = envoy
-            .admin
-            .counter("extension_config_discovery.watershed.config_fail")?
+        let refused = envoy.admin.counter("http_filter.watershed.config_fail")?
             + envoy
                 .admin
-                .counter("extension_config_discovery.watershed.update_rejected")?;
+                .counter("http_filter.watershed.update_rejected")?;
         anyhow::ensure!(refused == 0, "Envoy refused a configuration");
-        let taken = envoy
-            .admin
-            .counter("extension_config_discovery.watershed.config_reload")?;
+        let taken = envoy.admin.counter("http_filter.watershed.config_reload")?;
         if taken >= reloads {
             return Ok(());
         }
