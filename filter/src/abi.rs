@@ -17,6 +17,7 @@ const REQUEST_HEADERS: u32 = 0;
 const RESPONSE_HEADERS: u32 = 2;
 const REQUEST_BODY: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
+const REQUEST: u32 = 0;
 const COUNTER: u32 = 0;
 /// Status code for something that is not there.
 const NOT_FOUND: u32 = 1;
@@ -70,6 +71,9 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -229,4 +233,25 @@ pub(crate) fn increment(counter: u32) -> Result<(), HostError> {
     // SAFETY: no pointers.
     let status = unsafe { proxy_increment_metric(counter, 1) };
     ok("increment_metric", status)
+}
+
+/// Asks for a call of `on_tick` each so many milliseconds; 0 ends that.
+pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
+    // SAFETY: no pointers.
+    let status = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+    ok("set_tick_period_milliseconds", status)
+}
+
+/// Lets the calls from here on be about another stream.
+pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
+    // SAFETY: no pointers.
+    ok("set_effective_context", unsafe {
+        proxy_set_effective_context(context)
+    })
+}
+
+/// Lets a request go on that was held back.
+pub(crate) fn continue_request() -> Result<(), HostError> {
+    // SAFETY: no pointers.
+    ok("continue_stream", unsafe { proxy_continue_stream(REQUEST) })
 }

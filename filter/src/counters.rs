@@ -12,11 +12,25 @@ pub const REJECTED: &str = "watershed.config.rejected";
 /// Requests for which a host call failed; they go on, without a stamp unless only counting failed.
 pub const HOST_ERROR: &str = "watershed.host_error";
 
+/// Requests that went on without their body, because it is larger than the limit.
+pub const BODY_TOO_LARGE: &str = "watershed.body_too_large";
+/// Requests that went on without their body, because the host did not hand it over in time.
+pub const BODY_LATE: &str = "watershed.body_late";
+/// Sticky cookies and force tokens that were not believed: tampered with, expired, of an unknown
+/// key, garbage.
+pub const TOKEN_REFUSED: &str = "watershed.token_refused";
+/// Stamps of a trusted hop that made no sense and were not believed.
+pub const STAMP_REFUSED: &str = "watershed.stamp_refused";
+
 /// The counters of one plan, defined before its first request. One that could not be defined is
 /// not counted: that is no reason to refuse a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     host_error: Option<CounterId>,
+    body_too_large: Option<CounterId>,
+    body_late: Option<CounterId>,
+    token_refused: Option<CounterId>,
+    stamp_refused: Option<CounterId>,
     /// By [`Variant::ordinal`].
     assignments: Vec<Option<CounterId>>,
 }
@@ -32,6 +46,10 @@ impl Counters {
         });
         Self {
             host_error: defined(host, host.counter(HOST_ERROR)),
+            body_too_large: defined(host, host.counter(BODY_TOO_LARGE)),
+            body_late: defined(host, host.counter(BODY_LATE)),
+            token_refused: defined(host, host.counter(TOKEN_REFUSED)),
+            stamp_refused: defined(host, host.counter(STAMP_REFUSED)),
             assignments: assignments.collect(),
         }
     }
@@ -46,9 +64,33 @@ impl Counters {
 
     /// Counts a request that the host failed.
     pub fn host_failed(&self, host: &impl Host) {
-        // Where counting fails too, there is nobody left to tell.
-        let _ = self.host_error.map(|counter| host.increment(counter));
+        count(host, self.host_error);
     }
+
+    /// Counts a body beyond the limit.
+    pub fn body_too_large(&self, host: &impl Host) {
+        count(host, self.body_too_large);
+    }
+
+    /// Counts a body that was given up.
+    pub fn body_late(&self, host: &impl Host) {
+        count(host, self.body_late);
+    }
+
+    /// Counts a cookie or token that was not believed.
+    pub fn token_refused(&self, host: &impl Host) {
+        count(host, self.token_refused);
+    }
+
+    /// Counts a stamp that was not believed.
+    pub fn stamp_refused(&self, host: &impl Host) {
+        count(host, self.stamp_refused);
+    }
+}
+
+fn count(host: &impl Host, counter: Option<CounterId>) {
+    // Where counting fails, there is nobody left to tell.
+    let _ = counter.map(|counter| host.increment(counter));
 }
 
 /// Counts a refused configuration.

@@ -1,10 +1,12 @@
 //! Envoy as the host, and the filter's entry points in proxy-wasm's terms. What does not live here:
 //! anything that a native test could reach.
 
+use self::Held::{Own, Shared};
 use crate::abi;
+use crate::exchange::{Exchange, Flow};
 use crate::header_map::HeaderMap;
 use crate::host::{CounterId, Host, HostError, Level};
-use crate::request::Active;
+use crate::parked::Parked;
 use crate::root::Root;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
@@ -18,7 +20,15 @@ thread_local! {
     /// Counters by name, for the life of the VM. Envoy keeps an entry for each definition, also of
     /// a name that it knows, so a counter defined anew with each configuration would leak.
     static COUNTERS: RefCell<BTreeMap<Box<str>, CounterId>> = const { RefCell::new(BTreeMap::new()) };
+    /// Requests that wait for a body, until it is known that bodies come.
+    static PARKED: RefCell<Parked<Rc<RefCell<Exchange>>>> = const { RefCell::new(Parked::new()) };
 }
+
+/// How often it is looked for requests whose body does not come.
+const TICK_MS: u32 = 100;
+
+const LATE: &str = "watershed: a request goes on without its body, which did not come; \
+    is allow_on_headers_stop_iteration set for this plugin?";
 
 struct Envoy;
 
@@ -106,23 +116,128 @@ impl RootContext for Plugin {
         self.0.on_configure(&Envoy)
     }
 
+    fn on_tick(&mut self) {
+        release_the_late();
+    }
+
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream(self.0.active())))
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        let exchange = Exchange::new(self.0.active());
+        Some(Box::new(Stream {
+            id,
+            exchange: Own(exchange),
+        }))
     }
 }
 
-struct Stream(Rc<Active>);
+struct Stream {
+    id: u32,
+    exchange: Held,
+}
+
+enum Held {
+    /// Ours alone.
+    Own(Exchange),
+    /// Also in [`PARKED`].
+    Shared(Rc<RefCell<Exchange>>),
+}
+
+impl Stream {
+    /// `None` only where the exchange is in use, which no call of Envoy's makes happen.
+    fn with<T>(&mut self, act: impl FnOnce(&mut Exchange) -> T) -> Option<T> {
+        match &mut self.exchange {
+            Own(exchange) => Some(act(exchange)),
+            Shared(exchange) => Some(act(&mut *exchange.try_borrow_mut().ok()?)),
+        }
+    }
+
+    /// Sees to it that a request which waits does not wait for ever.
+    fn park(&mut self) {
+        PARKED.with_borrow_mut(|parked| {
+            if parked.is_proven() {
+                return;
+            }
+            let taken = std::mem::replace(&mut self.exchange, Own(Exchange::default()));
+            let exchange = match taken {
+                Own(exchange) => Rc::new(RefCell::new(exchange)),
+                Shared(exchange) => exchange,
+            };
+            if parked.park(self.id, Rc::clone(&exchange)) && abi::set_tick_period(TICK_MS).is_err()
+            {
+                parked.leave(self.id);
+            }
+            self.exchange = Shared(exchange);
+        });
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Shared(_) = self.exchange {
+            PARKED.with_borrow_mut(|parked| parked.leave(self.id));
+        }
+    }
+}
 
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        self.0.on_request_headers(&Envoy);
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let flow = self.with(|exchange| exchange.on_request_headers(&Envoy, end_of_stream));
+        if flow == Some(Flow::Wait) {
+            self.park();
+        }
+        action(flow)
+    }
+
+    fn on_http_request_body(&mut self, buffered: usize, end_of_stream: bool) -> Action {
+        let flow = self.with(|exchange| {
+            if exchange.is_waiting() {
+                PARKED.with_borrow_mut(Parked::prove);
+            }
+            exchange.on_request_body(&Envoy, buffered, end_of_stream)
+        });
+        action(flow)
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        self.with(|exchange| exchange.on_request_trailers(&Envoy));
         Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        self.with(|exchange| exchange.on_response_headers(&Envoy));
+        Action::Continue
+    }
+}
+
+fn action(flow: Option<Flow>) -> Action {
+    match flow {
+        Some(Flow::Wait) => Action::Pause,
+        Some(Flow::Continue) | None => Action::Continue,
+    }
+}
+
+/// Lets those go on whose body did not come; see [`parked`](crate::parked).
+fn release_the_late() {
+    let late = PARKED.with_borrow_mut(Parked::tick);
+    for (id, exchange) in late {
+        let Ok(mut exchange) = exchange.try_borrow_mut() else {
+            continue;
+        };
+        if !exchange.is_waiting() || abi::set_effective_context(id).is_err() {
+            continue;
+        }
+        Envoy.log(Level::Error, LATE);
+        exchange.on_timeout(&Envoy);
+        let _ = abi::continue_request();
+    }
+    if PARKED.with_borrow(Parked::is_empty) {
+        // Should that fail, ticks go on and find nobody.
+        let _ = abi::set_tick_period(0);
     }
 }
 

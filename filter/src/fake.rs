@@ -41,8 +41,25 @@ impl FakeHost {
     pub(crate) fn request(&self, headers: &[Pair], now_ms: i64) {
         headers.clone_into(&mut self.headers.borrow_mut());
         self.record.take();
+        self.response.take();
         self.now_ms.set(now_ms);
         self.calls.borrow_mut().clear();
+    }
+
+    /// What the host knows of the request beyond its headers.
+    pub(crate) fn know(&self, metadata: &[u8], source_address: &[u8]) {
+        metadata.clone_into(&mut self.metadata.borrow_mut());
+        source_address.clone_into(&mut self.source_address.borrow_mut());
+    }
+
+    /// What has come of the body.
+    pub(crate) fn buffer(&self, body: &[u8]) {
+        body.clone_into(&mut self.body.borrow_mut());
+    }
+
+    /// Every value of a response header.
+    pub(crate) fn response_values(&self, name: &str) -> Vec<String> {
+        values(&self.response.borrow(), name)
     }
 
     /// From here on, `call` answers with an internal failure.
@@ -56,13 +73,7 @@ impl FakeHost {
 
     /// Every value of a header.
     pub(crate) fn values(&self, name: &str) -> Vec<String> {
-        let headers = self.headers.borrow();
-        let values = headers
-            .iter()
-            .filter(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
-        values
-            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
-            .collect()
+        values(&self.headers.borrow(), name)
     }
 
     pub(crate) fn record(&self) -> Option<AssignmentRecord> {
@@ -198,6 +209,15 @@ impl Host for FakeHost {
         self.counters.borrow_mut()[counter.0 as usize].1 += 1;
         Ok(())
     }
+}
+
+fn values(headers: &[Pair], name: &str) -> Vec<String> {
+    let values = headers
+        .iter()
+        .filter(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
+    values
+        .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        .collect()
 }
 
 /// Headers as the host writes them into the VM's memory.

@@ -3,9 +3,12 @@
 //! What lives here: the way from host calls to the engine and back. What does not: any decision
 //! about who gets what, which is the engine's.
 //!
-//! A tour: [`root`] takes configurations and keeps the last good plan; [`request`] is the path of
-//! one request; both speak to Envoy only through [`host::Host`]. On wasm32 `envoy` implements that
-//! trait on the raw calls of `abi` and hooks both into proxy-wasm; natively a fake stands in.
+//! A tour: [`root`] takes configurations and keeps the last good plan; [`exchange`] follows one
+//! request through Envoy's calls, waits for its [`body`] where a plan reads it, and hands it to
+//! [`request`], which gathers what the engine asks ([`around`], [`pins`]) and writes what
+//! [`upstream`] and client ([`response`]) get. All of it speaks to Envoy only through
+//! [`host::Host`]. On wasm32 `envoy` implements that trait on the raw calls of `abi` and hooks it
+//! into proxy-wasm; natively a fake stands in.
 //!
 //! Nothing here may panic: a trap takes the VM down for every request that it serves.
 #![cfg_attr(
@@ -22,6 +25,7 @@
 
 #[cfg(target_arch = "wasm32")]
 mod abi;
+pub mod around;
 pub mod baggage;
 pub mod body;
 pub mod claims;
@@ -29,11 +33,17 @@ pub mod config;
 pub mod counters;
 #[cfg(target_arch = "wasm32")]
 mod envoy;
+pub mod exchange;
 #[cfg(test)]
 mod fake;
 pub mod header_map;
 pub mod host;
+pub mod parked;
+pub mod pins;
 pub mod record;
 pub mod request;
+pub mod response;
 pub mod root;
 pub mod set_cookie;
+pub mod stamp;
+pub mod upstream;

@@ -5,6 +5,7 @@
 //! The tags are those of `record.proto`; the tests hold this against the generated message.
 
 use prost::encoding::{WireType, encode_key, encode_varint};
+use std::ops::Deref;
 
 /// [`AssignmentRecord`](watershed_proto::filter::v1::AssignmentRecord), borrowed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,7 +22,7 @@ pub struct Record<'a> {
 
 /// [`Assignment`](watershed_proto::filter::v1::Assignment), borrowed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Assignment<'a> {
+pub struct Assignment<'a, F> {
     /// The experiment's key.
     pub experiment: &'a str,
     /// The variant's key.
@@ -39,13 +40,16 @@ pub struct Assignment<'a> {
     /// The probability of this variant where chance or a model had a say, else 0.
     pub probability: f64,
     /// The feature vector of a contextual decision.
-    pub features: &'a [f64],
+    pub features: F,
 }
 
 impl Record<'_> {
     /// The message's bytes.
     #[must_use]
-    pub fn encode<'a>(&self, assignments: impl Iterator<Item = Assignment<'a>>) -> Vec<u8> {
+    pub fn encode<'a, F: Deref<Target = [f64]>>(
+        &self,
+        assignments: impl Iterator<Item = Assignment<'a, F>>,
+    ) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
         let mut one = Vec::with_capacity(128);
         text(1, self.config_version, &mut bytes);
@@ -61,7 +65,7 @@ impl Record<'_> {
     }
 }
 
-impl Assignment<'_> {
+impl<F: Deref<Target = [f64]>> Assignment<'_, F> {
     fn encode(&self, into: &mut Vec<u8>) {
         text(1, self.experiment, into);
         text(2, self.variant, into);
@@ -76,8 +80,8 @@ impl Assignment<'_> {
         }
         if !self.features.is_empty() {
             encode_key(9, WireType::LengthDelimited, into);
-            encode_varint(size_of_val(self.features) as u64, into);
-            for feature in self.features {
+            encode_varint(size_of_val::<[f64]>(&self.features) as u64, into);
+            for feature in self.features.iter() {
                 into.extend_from_slice(&feature.to_le_bytes());
             }
         }
@@ -161,7 +165,7 @@ mod tests {
                 variant_bucket: one.variant_bucket,
                 reason: one.reason,
                 probability: one.probability,
-                features: &one.features,
+                features: one.features.as_slice(),
             });
             prop_assert_eq!(borrowed.encode(assignments), record.encode_to_vec());
         }

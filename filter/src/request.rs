@@ -1,32 +1,43 @@
-//! One request: strip, assign, stamp. What lives here: the order of the host calls and what
-//! happens when one fails. What does not: the decision.
+//! One request: strip, assign, write. What lives here: the way from headers (and a body, where one
+//! was awaited) to what upstream and client get, and what happens when a host call fails. What does
+//! not: the decision, and when Envoy calls (see [`exchange`](crate::exchange)).
 //!
 //! Host calls, about a microsecond each: one for all headers; then, for an assigned request, one
 //! for each header written, one for the record, one for the route cache and one counter a
 //! decision. A request that nobody spoofed and no experiment wants costs the first one only.
 
+use crate::around::Around;
 use crate::counters::Counters;
 use crate::host::{Host, HostError};
-use prost::Message as _;
-use watershed_engine::{Decision, Headers, Noop, Plan, Request, Service};
-use watershed_proto::filter::v1::{Assignment, AssignmentRecord};
-use watershed_proto::{CLUSTER_HEADER, EXPERIMENT_HEADER, RECORD_PROPERTY, VARIANT_HEADER};
-
-/// What only the filter may write. A client that sends them is not believed.
-const OWN_HEADERS: [&str; 3] = [EXPERIMENT_HEADER, VARIANT_HEADER, CLUSTER_HEADER];
+use crate::pins::{self, Jar};
+use crate::response::ResponseHeader;
+use crate::stamp::Stamp;
+use crate::upstream::{OWN_HEADERS, Outcome};
+use std::collections::BTreeSet;
+use watershed_engine::surroundings::Surroundings as _;
+use watershed_engine::{Decision, Experiment, Headers, Noop, Plan, Request, Service, Variant};
+use watershed_proto::CLUSTER_HEADER;
+use watershed_proto::filter::v1::Trust;
 
 /// A plan at work: what every request of one configuration shares.
 #[derive(Debug, Default)]
 pub struct Active {
     plan: Plan,
     counters: Counters,
+    /// The keys of baggage that any variant sets.
+    reserved: Box<[Box<str>]>,
 }
 
 impl Active {
     /// A plan with its counters.
     pub fn new(plan: Plan, host: &impl Host) -> Self {
         let counters = Counters::define(&plan, host);
-        Self { plan, counters }
+        let reserved = baggage_keys(&plan);
+        Self {
+            plan,
+            counters,
+            reserved,
+        }
     }
 
     /// The plan.
@@ -35,135 +46,207 @@ impl Active {
         &self.plan
     }
 
-    /// Handles one request's headers. Whatever fails, the request goes on: without a stamp, to the
-    /// service's default cluster.
-    pub fn on_request_headers(&self, host: &impl Host) {
-        if self.handle(host).is_err() {
-            self.counters.host_failed(host);
-        }
+    /// The plan's counters.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
-    fn handle(&self, host: &impl Host) -> Result<(), HostError> {
-        let map = host.request_headers()?;
-        let pairs = map.pairs()?;
-        let headers = Headers::new(&pairs);
-        let stripped = strip(host, headers)?;
-        let service = self
-            .plan
-            .service(headers.host().as_deref(), headers.path())
-            .filter(|service| service.has_experiments());
-        let stamped = match service {
-            Some(service) => self.stamp(host, headers, service)?,
-            None => false,
-        };
-        if stripped && !stamped {
-            // The route may have been chosen by what was stripped.
-            host.clear_route_cache()?;
-        }
-        Ok(())
-    }
-
-    /// Assigns and writes; whether there was anything to write.
-    fn stamp(
+    /// Decides one request and writes what the upstream gets; the headers that the response is to
+    /// get.
+    ///
+    /// # Errors
+    /// A host call failed. The request goes on: without a stamp, to the service's default cluster.
+    pub fn decide(
         &self,
         host: &impl Host,
         headers: Headers<'_>,
-        service: &Service,
-    ) -> Result<bool, HostError> {
-        let now_ms = if service.is_timed() {
-            host.now_ms()?
+        service: Option<&Service>,
+        body: Option<&[u8]>,
+    ) -> Result<Vec<ResponseHeader>, HostError> {
+        let is_edge = self.plan.trust() != Trust::Mesh;
+        let stamp = if is_edge {
+            None
         } else {
-            0
+            self.believed(host, headers)
         };
-        let request = Request::new(headers, self.plan.attributes());
-        let decisions: Vec<_> = self
-            .plan
-            .assign(service, &request, now_ms, &mut Noop)
-            .collect();
-        if decisions.is_empty() {
-            return Ok(false);
+        let spoofable = service.filter(|_| is_edge).map(Service::request_headers);
+        let stripped = strip(
+            host,
+            headers,
+            stamp.is_some(),
+            spoofable.unwrap_or_default(),
+        )?;
+        let stamp = stamp.unwrap_or_default();
+        let mut visit = Visit {
+            active: self,
+            host,
+            headers,
+            stamp: &stamp,
+            reserved: if is_edge { &self.reserved } else { &[] },
+            response: Vec::new(),
+        };
+        let written = match service.filter(|service| decides(service)) {
+            Some(service) => visit.assign(service, body)?,
+            None => false,
+        };
+        if stripped && !written {
+            // The route may have been chosen by what was stripped.
+            host.clear_route_cache()?;
         }
-        self.write(host, service, &decisions)
-            .inspect_err(|_| undo(host))?;
-        for decision in &decisions {
-            self.counters.assigned(host, decision.variant)?;
-        }
-        Ok(true)
+        Ok(visit.response)
     }
 
-    fn write(
-        &self,
-        host: &impl Host,
-        service: &Service,
-        decisions: &[Decision<'_, '_>],
-    ) -> Result<(), HostError> {
-        let experiments = joined(decisions.iter().map(|one| one.experiment.key()));
-        let variants = joined(decisions.iter().map(|one| one.variant.key()));
-        let cluster = decisions.iter().find_map(|one| one.variant.cluster());
-        host.set_request_header(EXPERIMENT_HEADER, experiments.as_bytes())?;
-        host.set_request_header(VARIANT_HEADER, variants.as_bytes())?;
-        if let Some(cluster) = cluster {
-            host.set_request_header(CLUSTER_HEADER, cluster.as_bytes())?;
+    /// What a trusted hop in front has stamped, where it makes sense.
+    fn believed(&self, host: &impl Host, headers: Headers<'_>) -> Option<Stamp> {
+        let stamp = Stamp::read(headers);
+        if stamp.is_none() {
+            self.counters.stamp_refused(host);
         }
-        let record = AssignmentRecord {
-            config_version: self.plan.version().to_owned(),
-            service: service.key().to_owned(),
-            cluster: cluster.unwrap_or_default().to_owned(),
-            assignments: decisions.iter().map(assignment).collect(),
-            ..AssignmentRecord::default()
-        };
-        host.set_filter_state(RECORD_PROPERTY, &record.encode_to_vec())?;
-        host.clear_route_cache()
+        stamp
     }
 }
 
-/// Takes away what only the filter may write; whether there was anything.
+/// Whether there is anything to decide for requests of the service.
+fn decides(service: &Service) -> bool {
+    service.has_experiments() || !service.routing_rules().is_empty()
+}
+
+fn baggage_keys(plan: &Plan) -> Box<[Box<str>]> {
+    let variants = plan.experiments().iter().flat_map(Experiment::variants);
+    let entries = variants.flat_map(Variant::baggage);
+    let keys: BTreeSet<_> = entries.map(|entry| entry.name.clone()).collect();
+    keys.into_iter().collect()
+}
+
+/// One request of a service on its way through.
+struct Visit<'v, H> {
+    active: &'v Active,
+    host: &'v H,
+    headers: Headers<'v>,
+    stamp: &'v Stamp,
+    reserved: &'v [Box<str>],
+    response: Vec<ResponseHeader>,
+}
+
+impl<H: Host> Visit<'_, H> {
+    /// Assigns and writes; whether there was anything to write.
+    fn assign(&mut self, service: &Service, body: Option<&[u8]>) -> Result<bool, HostError> {
+        let plan = &self.active.plan;
+        let mut around = Around::new(self.host, body);
+        let mut jars = self.bring(&mut around, service);
+        let now_ms = if service.is_timed() {
+            around.now_ms()
+        } else {
+            0
+        };
+        let request = Request::within(self.headers, plan.attributes(), &around);
+        let decisions: Vec<_> = plan.assign(service, &request, now_ms, &mut Noop).collect();
+        let is_routed = decisions.iter().any(|one| one.variant.cluster().is_some());
+        let rule = if is_routed {
+            None
+        } else {
+            plan.route(service, &request, now_ms, &mut Noop)
+        };
+        let minted = around.finish()?;
+        let outcome = Outcome {
+            version: plan.version(),
+            service,
+            subject: &request,
+            decisions: &decisions,
+            rule,
+            minted: &minted,
+            stamp: self.stamp,
+            reserved: self.reserved,
+        };
+        let written = outcome.write(self.host, self.headers)?;
+        let counters = &self.active.counters;
+        for decision in &decisions {
+            if counters.assigned(self.host, decision.variant).is_err() {
+                counters.host_failed(self.host);
+            }
+        }
+        if service.needs_response() {
+            let cookies = minted.into_iter().map(|minted| minted.set_cookie);
+            self.response.extend(cookies.map(ResponseHeader::cookie));
+            self.respond(&mut jars, &decisions, &around);
+        }
+        Ok(written)
+    }
+
+    /// Gathers the variants that the request brings along; the sticky cookies that it has.
+    fn bring<'j>(&self, around: &mut Around<'_, H>, service: &'j Service) -> Vec<Jar<'j>> {
+        let plan = &self.active.plan;
+        let mut forced = Vec::new();
+        for value in pins::force_tokens(plan.force(), self.headers) {
+            if pins::forced(&value, plan, around.now_ms(), &mut forced).is_err() {
+                self.active.counters.token_refused(self.host);
+            }
+        }
+        around.pin(forced);
+        around.pin(pins::inherited(self.stamp, plan));
+        let mut jars = Vec::new();
+        for name in service.sticky_cookies() {
+            let (jar, outcome) = Jar::open(name, self.headers, plan.keys(), around.now_ms());
+            if outcome.is_err() {
+                self.active.counters.token_refused(self.host);
+            }
+            around.pin(jar.pins(plan));
+            jars.push(jar);
+        }
+        jars
+    }
+
+    /// Notes what the client gets.
+    fn respond(
+        &mut self,
+        jars: &mut [Jar<'_>],
+        decisions: &[Decision<'_, '_>],
+        around: &Around<'_, H>,
+    ) {
+        let keys = self.active.plan.keys();
+        let is_secure = pins::is_secure(self.headers);
+        for jar in jars {
+            for decision in decisions {
+                jar.keep(decision, around.now_ms());
+            }
+            let cookie = jar.set_cookie(keys, is_secure);
+            self.response.extend(cookie.map(ResponseHeader::cookie));
+        }
+        for header in decisions
+            .iter()
+            .flat_map(|one| one.variant.response_headers())
+        {
+            self.response.push(ResponseHeader::set(header));
+        }
+    }
+}
+
+/// Takes away what only the filter may write, and what only variants may; whether there was anything.
+/// The stamp stays where it `is_believed`.
 ///
 /// # Errors
 /// The first failure, after each header was tried.
-fn strip(host: &impl Host, headers: Headers<'_>) -> Result<bool, HostError> {
+fn strip(
+    host: &impl Host,
+    headers: Headers<'_>,
+    is_believed: bool,
+    spoofable: &[Box<str>],
+) -> Result<bool, HostError> {
+    let own: &[&str] = if is_believed {
+        &[CLUSTER_HEADER]
+    } else {
+        &OWN_HEADERS
+    };
+    let spoofable = spoofable.iter().map(|name| &**name);
     let mut outcome = Ok(false);
-    for name in OWN_HEADERS {
+    for name in own.iter().copied().chain(spoofable) {
         if headers.all(name).next().is_some() {
             let removed = host.remove_request_header(name);
             outcome = outcome.and_then(|_| removed.map(|()| true));
         }
     }
     outcome
-}
-
-/// Takes back a stamp that could not be written whole, as far as the host lets us. An empty record
-/// names no assignment.
-fn undo(host: &impl Host) {
-    for name in OWN_HEADERS {
-        let _ = host.remove_request_header(name);
-    }
-    let _ = host.set_filter_state(RECORD_PROPERTY, &[]);
-    let _ = host.clear_route_cache();
-}
-
-fn joined<'a>(keys: impl Iterator<Item = &'a str>) -> String {
-    let mut joined = String::new();
-    for key in keys {
-        if !joined.is_empty() {
-            joined.push(',');
-        }
-        joined.push_str(key);
-    }
-    joined
-}
-
-fn assignment(decision: &Decision<'_, '_>) -> Assignment {
-    Assignment {
-        experiment: decision.experiment.key().to_owned(),
-        variant: decision.variant.key().to_owned(),
-        unit_type: decision.experiment.unit_type().to_owned(),
-        unit: decision.unit.to_owned(),
-        layer_bucket: decision.layer_bucket.into(),
-        variant_bucket: decision.variant_bucket.into(),
-        reason: decision.reason.into(),
-        ..Assignment::default()
-    }
 }
 
 #[cfg(test)]

@@ -2,20 +2,7 @@
 //! cookies there are.
 
 use std::fmt::Write as _;
-
-/// Which requests from other sites a browser sends a cookie with.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum SameSite {
-    /// Left to the browser.
-    #[default]
-    Unsaid,
-    /// Top-level navigation only.
-    Lax,
-    /// None.
-    Strict,
-    /// All of them; browsers want `Secure` with it.
-    None,
-}
+use watershed_engine::attribute::SameSite;
 
 /// A cookie for the client to keep. Name, value and path are written as they are.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +19,8 @@ pub struct SetCookie<'a> {
     pub secure: bool,
     /// Hidden from scripts.
     pub http_only: bool,
-    /// See [`SameSite`].
-    pub same_site: SameSite,
+    /// Which requests from other sites it goes with; left to the browser where nothing is said.
+    pub same_site: Option<SameSite>,
 }
 
 impl SetCookie<'_> {
@@ -49,12 +36,9 @@ impl SetCookie<'_> {
         if self.http_only {
             text.push_str("; HttpOnly");
         }
-        text.push_str(match self.same_site {
-            SameSite::Unsaid => "",
-            SameSite::Lax => "; SameSite=Lax",
-            SameSite::Strict => "; SameSite=Strict",
-            SameSite::None => "; SameSite=None",
-        });
+        if let Some(same_site) = self.same_site {
+            let _ = write!(text, "; SameSite={}", same_site.as_str());
+        }
         text
     }
 }
@@ -72,7 +56,7 @@ mod tests {
             max_age_seconds: 60,
             secure: false,
             http_only: false,
-            same_site: SameSite::Unsaid,
+            same_site: None,
         };
         assert_eq!(bare.header(), "n=v; Path=/p; Max-Age=60");
         for (same_site, expected) in [
@@ -83,7 +67,7 @@ mod tests {
             let full = SetCookie {
                 secure: true,
                 http_only: true,
-                same_site,
+                same_site: Some(same_site),
                 ..bare
             };
             let expected =
