@@ -61,14 +61,6 @@ unsafe extern "C" {
         value: *const u8,
         value_length: usize,
     ) -> u32;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_length: usize,
-        arguments: *const u8,
-        arguments_length: usize,
-        data: *mut *mut u8,
-        length: *mut usize,
-    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
@@ -204,24 +196,6 @@ pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), HostError> {
     ok("set_property", status)
 }
 
-/// Calls one of the host's own functions with no arguments; its answer is not looked at.
-pub(crate) fn call_foreign_function(name: &'static str) -> Result<(), HostError> {
-    let (mut data, mut length) = (null_mut(), 0);
-    // SAFETY: see the top of this file; both out-pointers live until the call is over.
-    let status = unsafe {
-        proxy_call_foreign_function(
-            name.as_ptr(),
-            name.len(),
-            null_mut(),
-            0,
-            &raw mut data,
-            &raw mut length,
-        )
-    };
-    drop(owned(data, length));
-    ok(name, status)
-}
-
 pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: see the top of this file; `id` lives until the call is over.
@@ -229,9 +203,9 @@ pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
     ok("define_metric", status).map(|()| id)
 }
 
-pub(crate) fn increment(counter: u32) -> Result<(), HostError> {
+pub(crate) fn increment(counter: u32, by: i64) -> Result<(), HostError> {
     // SAFETY: no pointers.
-    let status = unsafe { proxy_increment_metric(counter, 1) };
+    let status = unsafe { proxy_increment_metric(counter, by) };
     ok("increment_metric", status)
 }
 

@@ -8,23 +8,22 @@ use crate::header_map::HeaderMap;
 use crate::host::{CounterId, Host, HostError, Level};
 use crate::parked::Parked;
 use crate::root::Root;
+use crate::tally::Tally;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 thread_local! {
-    /// Counters by name, for the life of the VM. Envoy keeps an entry for each definition, also of
-    /// a name that it knows, so a counter defined anew with each configuration would leak.
-    static COUNTERS: RefCell<BTreeMap<Box<str>, CounterId>> = const { RefCell::new(BTreeMap::new()) };
+    /// For the life of the VM: configurations come and go.
+    static TALLY: RefCell<Tally> = const { RefCell::new(Tally::new()) };
     /// Requests that wait for a body, until it is known that bodies come.
     static PARKED: RefCell<Parked<Rc<RefCell<Exchange>>>> = const { RefCell::new(Parked::new()) };
 }
 
-/// How often it is looked for requests whose body does not come.
+/// How often counts are told, and how often it is looked for requests whose body does not come.
 const TICK_MS: u32 = 100;
 
 const LATE: &str = "watershed: a request goes on without its body, which did not come; \
@@ -77,10 +76,6 @@ impl Host for Envoy {
         abi::set_property(name, value)
     }
 
-    fn clear_route_cache(&self) -> Result<(), HostError> {
-        abi::call_foreign_function("clear_route_cache")
-    }
-
     fn now_ms(&self) -> Result<i64, HostError> {
         let now = abi::now_nanoseconds()?;
         Ok(i64::try_from(now / NANOSECONDS_PER_MILLISECOND).unwrap_or(i64::MAX))
@@ -91,18 +86,15 @@ impl Host for Envoy {
     }
 
     fn counter(&self, name: &str) -> Result<CounterId, HostError> {
-        COUNTERS.with_borrow_mut(|counters| {
-            if let Some(known) = counters.get(name) {
-                return Ok(*known);
-            }
-            let counter = CounterId(abi::define_counter(name)?);
-            counters.insert(name.into(), counter);
-            Ok(counter)
+        TALLY.with_borrow_mut(|tally| match tally.known(name) {
+            Some(known) => Ok(known),
+            None => Ok(tally.insert(name, abi::define_counter(name)?)),
         })
     }
 
     fn increment(&self, counter: CounterId) -> Result<(), HostError> {
-        abi::increment(counter.0)
+        TALLY.with_borrow_mut(|tally| tally.add(counter));
+        Ok(())
     }
 }
 
@@ -113,10 +105,16 @@ impl Context for Plugin {}
 
 impl RootContext for Plugin {
     fn on_configure(&mut self, _: usize) -> bool {
+        // Each root context has ticks of its own, and an old one's end with it.
+        if let Err(error) = abi::set_tick_period(TICK_MS) {
+            let line = format!("watershed: counts will not be told: {error}");
+            Envoy.log(Level::Error, &line);
+        }
         self.0.on_configure(&Envoy)
     }
 
     fn on_tick(&mut self) {
+        tell_counts();
         release_the_late();
     }
 
@@ -165,10 +163,7 @@ impl Stream {
                 Own(exchange) => Rc::new(RefCell::new(exchange)),
                 Shared(exchange) => exchange,
             };
-            if parked.park(self.id, Rc::clone(&exchange)) && abi::set_tick_period(TICK_MS).is_err()
-            {
-                parked.leave(self.id);
-            }
+            parked.park(self.id, Rc::clone(&exchange));
             self.exchange = Shared(exchange);
         });
     }
@@ -235,10 +230,15 @@ fn release_the_late() {
         exchange.on_timeout(&Envoy);
         let _ = abi::continue_request();
     }
-    if PARKED.with_borrow(Parked::is_empty) {
-        // Should that fail, ticks go on and find nobody.
-        let _ = abi::set_tick_period(0);
-    }
+}
+
+fn tell_counts() {
+    TALLY.with_borrow_mut(|tally| {
+        for (counter, count) in tally.drain() {
+            // Where telling fails, there is nobody left to tell that.
+            let _ = abi::increment(counter, count.into());
+        }
+    });
 }
 
 /// The one symbol that Envoy looks for first.

@@ -178,10 +178,6 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn clear_route_cache(&self) -> Result<(), HostError> {
-        self.call("clear_route_cache")
-    }
-
     fn now_ms(&self) -> Result<i64, HostError> {
         self.call("now_ms")?;
         Ok(self.now_ms.get())

@@ -70,13 +70,14 @@ pub trait Host {
     /// [`HostError`].
     fn random(&self) -> Result<u128, HostError>;
 
-    /// Sets a request header, in place of any value that it has.
+    /// Sets a request header, in place of any value that it has. The host looks for the route again
+    /// afterwards.
     ///
     /// # Errors
     /// [`HostError`].
     fn set_request_header(&self, name: &str, value: &[u8]) -> Result<(), HostError>;
 
-    /// Removes every value of a request header.
+    /// Removes every value of a request header. The host looks for the route again afterwards.
     ///
     /// # Errors
     /// [`HostError`].
@@ -102,12 +103,6 @@ pub trait Host {
     /// [`HostError`].
     fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), HostError>;
 
-    /// Makes Envoy look for the route again.
-    ///
-    /// # Errors
-    /// [`HostError`].
-    fn clear_route_cache(&self) -> Result<(), HostError>;
-
     /// Milliseconds since 1970.
     ///
     /// # Errors
@@ -123,7 +118,7 @@ pub trait Host {
     /// [`HostError`].
     fn counter(&self, name: &str) -> Result<CounterId, HostError>;
 
-    /// Adds one to a counter.
+    /// Adds one to a counter, now or soon.
     ///
     /// # Errors
     /// [`HostError`].

@@ -46,4 +46,5 @@ pub mod response;
 pub mod root;
 pub mod set_cookie;
 pub mod stamp;
+pub mod tally;
 pub mod upstream;

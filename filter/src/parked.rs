@@ -42,11 +42,9 @@ impl<T> Parked<T> {
         self.is_proven = true;
     }
 
-    /// Parks; whether nobody was waiting before, so that ticks have to be asked for.
-    pub fn park(&mut self, context: u32, of: T) -> bool {
-        let is_first = self.waiting.is_empty();
+    /// Parks.
+    pub fn park(&mut self, context: u32, of: T) {
         self.waiting.insert(context, Parking { of, ticks: 0 });
-        is_first
     }
 
     /// Takes one back.
@@ -68,12 +66,6 @@ impl<T> Parked<T> {
             .map(|(context, parking)| (context, parking.of))
             .collect()
     }
-
-    /// Whether nobody waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
 }
 
 impl<T> Default for Parked<T> {
@@ -89,19 +81,18 @@ mod tests {
     #[test]
     fn who_has_waited_through_a_whole_tick_leaves() {
         let mut parked = Parked::new();
-        assert!(parked.park(1, "a"), "the first one asks for ticks");
-        assert!(!parked.park(2, "b"));
+        parked.park(1, "a");
+        parked.park(2, "b");
         assert!(
             parked.tick().is_empty(),
             "nobody knows how long that tick was"
         );
-        assert!(!parked.park(3, "c"));
+        parked.park(3, "c");
         assert_eq!(parked.leave(2), Some("b"));
         assert_eq!(parked.tick(), [(1, "a")]);
         assert_eq!(parked.tick(), [(3, "c")]);
-        assert!(parked.is_empty());
+        assert_eq!(parked.tick(), []);
         assert_eq!(parked.leave(1), None);
-        assert!(parked.park(4, "d"), "the ticks may have stopped");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! not: the decision, and when Envoy calls (see [`exchange`](crate::exchange)).
 //!
 //! Host calls, about a microsecond each: one for all headers; then, for an assigned request, one
-//! for each header written, one for the record, one for the route cache and one counter a
-//! decision. A request that nobody spoofed and no experiment wants costs the first one only.
+//! for each header written and one for the record. A request that nobody spoofed and no experiment
+//! wants costs the first one only.
 
 use crate::around::Around;
 use crate::counters::Counters;
@@ -71,7 +71,7 @@ impl Active {
             self.believed(host, headers)
         };
         let spoofable = service.filter(|_| is_edge).map(Service::request_headers);
-        let stripped = strip(
+        strip(
             host,
             headers,
             stamp.is_some(),
@@ -86,13 +86,8 @@ impl Active {
             reserved: if is_edge { &self.reserved } else { &[] },
             response: Vec::new(),
         };
-        let written = match service.filter(|service| decides(service)) {
-            Some(service) => visit.assign(service, body)?,
-            None => false,
-        };
-        if stripped && !written {
-            // The route may have been chosen by what was stripped.
-            host.clear_route_cache()?;
+        if let Some(service) = service.filter(|service| decides(service)) {
+            visit.assign(service, body)?;
         }
         Ok(visit.response)
     }
@@ -130,8 +125,8 @@ struct Visit<'v, H> {
 }
 
 impl<H: Host> Visit<'_, H> {
-    /// Assigns and writes; whether there was anything to write.
-    fn assign(&mut self, service: &Service, body: Option<&[u8]>) -> Result<bool, HostError> {
+    /// Assigns and writes.
+    fn assign(&mut self, service: &Service, body: Option<&[u8]>) -> Result<(), HostError> {
         let plan = &self.active.plan;
         let mut around = Around::new(self.host, body);
         let mut jars = self.bring(&mut around, service);
@@ -159,7 +154,7 @@ impl<H: Host> Visit<'_, H> {
             stamp: self.stamp,
             reserved: self.reserved,
         };
-        let written = outcome.write(self.host, self.headers)?;
+        outcome.write(self.host, self.headers)?;
         let counters = &self.active.counters;
         for decision in &decisions {
             if counters.assigned(self.host, decision.variant).is_err() {
@@ -171,7 +166,7 @@ impl<H: Host> Visit<'_, H> {
             self.response.extend(cookies.map(ResponseHeader::cookie));
             self.respond(&mut jars, &decisions, &around);
         }
-        Ok(written)
+        Ok(())
     }
 
     /// Gathers the variants that the request brings along; the sticky cookies that it has.
@@ -222,8 +217,8 @@ impl<H: Host> Visit<'_, H> {
     }
 }
 
-/// Takes away what only the filter may write, and what only variants may; whether there was anything.
-/// The stamp stays where it `is_believed`.
+/// Takes away what only the filter may write, and what only variants may. The stamp stays where it
+/// `is_believed`.
 ///
 /// # Errors
 /// The first failure, after each header was tried.
@@ -232,18 +227,17 @@ fn strip(
     headers: Headers<'_>,
     is_believed: bool,
     spoofable: &[Box<str>],
-) -> Result<bool, HostError> {
+) -> Result<(), HostError> {
     let own: &[&str] = if is_believed {
         &[CLUSTER_HEADER]
     } else {
         &OWN_HEADERS
     };
     let spoofable = spoofable.iter().map(|name| &**name);
-    let mut outcome = Ok(false);
+    let mut outcome = Ok(());
     for name in own.iter().copied().chain(spoofable) {
         if headers.all(name).next().is_some() {
-            let removed = host.remove_request_header(name);
-            outcome = outcome.and_then(|_| removed.map(|()| true));
+            outcome = outcome.and(host.remove_request_header(name));
         }
     }
     outcome

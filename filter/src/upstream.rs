@@ -38,20 +38,19 @@ pub struct Outcome<'o, S> {
 }
 
 impl<S: Subject> Outcome<'_, S> {
-    /// Writes it all, or nothing of it; whether there was anything to write.
+    /// Writes it all, or nothing of it.
     ///
     /// # Errors
     /// The first host call that failed.
-    pub fn write(&self, host: &impl Host, headers: Headers<'_>) -> Result<bool, HostError> {
+    pub fn write(&self, host: &impl Host, headers: Headers<'_>) -> Result<(), HostError> {
         self.try_write(host, headers)
             .inspect_err(|_| self.undo(host, headers))
     }
 
-    fn try_write(&self, host: &impl Host, headers: Headers<'_>) -> Result<bool, HostError> {
-        let mut has_written = self.write_baggage(host, headers)?;
+    fn try_write(&self, host: &impl Host, headers: Headers<'_>) -> Result<(), HostError> {
+        self.write_baggage(host, headers)?;
         if !self.minted.is_empty() {
             self.write_cookies(host, headers)?;
-            has_written = true;
         }
         if !self.decisions.is_empty() || self.rule.is_some() {
             self.write_stamp(host)?;
@@ -59,13 +58,8 @@ impl<S: Subject> Outcome<'_, S> {
                 host.set_request_header(name, value.as_bytes())?;
             }
             host.set_filter_state(RECORD_PROPERTY, &self.record())?;
-            has_written = true;
         }
-        if has_written {
-            // The route may have been chosen by what was there before.
-            host.clear_route_cache()?;
-        }
-        Ok(has_written)
+        Ok(())
     }
 
     /// Takes back what could not be written whole, as far as the host lets us. An empty record
@@ -97,7 +91,6 @@ impl<S: Subject> Outcome<'_, S> {
             let _ = before.write_cookies(host, headers);
         }
         let _ = host.set_filter_state(RECORD_PROPERTY, &[]);
-        let _ = host.clear_route_cache();
     }
 
     fn write_stamp(&self, host: &impl Host) -> Result<(), HostError> {
@@ -139,7 +132,7 @@ impl<S: Subject> Outcome<'_, S> {
             .map(|(_, header)| (&*header.name, &*header.value))
     }
 
-    fn write_baggage(&self, host: &impl Host, headers: Headers<'_>) -> Result<bool, HostError> {
+    fn write_baggage(&self, host: &impl Host, headers: Headers<'_>) -> Result<(), HostError> {
         let mut ours: Vec<(&str, &str)> = Vec::new();
         for entry in self.decisions.iter().flat_map(|one| one.variant.baggage()) {
             if !ours.iter().any(|(key, _)| *key == &*entry.name) {
@@ -151,9 +144,9 @@ impl<S: Subject> Outcome<'_, S> {
                 && baggage::names(headers.all(BAGGAGE), |key| self.is_reserved(key))
         };
         if ours.is_empty() && !is_spoofed() {
-            return Ok(false);
+            return Ok(());
         }
-        self.set_baggage(host, headers, &ours).map(|()| true)
+        self.set_baggage(host, headers, &ours)
     }
 
     fn set_baggage(

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::eventually;
 use crate::http::{self, Request, Response};
 
 /// The admin interface of one Envoy.
@@ -41,6 +42,17 @@ impl Admin {
     /// One counter or gauge; 0 where Envoy does not have it.
     pub async fn stat(&self, name: &str) -> u64 {
         self.stats().await.get(name).copied().unwrap_or(0)
+    }
+
+    /// Waits until a counter or gauge is `expected`: the filter tells its counts every tick.
+    pub async fn until_stat(&self, name: &str, expected: u64) {
+        eventually(&format!("{name} is {expected}"), async || {
+            match self.stat(name).await {
+                value if value == expected => Ok(()),
+                value => Err(value),
+            }
+        })
+        .await;
     }
 
     /// The addresses that Envoy listens on, by listener name.

@@ -94,7 +94,7 @@ async fn what_the_edge_has_stamped_is_kept_and_served_inside() {
         "the edge believes nobody"
     );
     let inherited = "wasmcustom.watershed.assignment.experiment.shared.variant.a";
-    assert_eq!(inside.envoy.admin().stat(inherited).await, 2);
+    inside.envoy.admin().until_stat(inherited, 2).await;
     edge.envoy.assert_filter_unharmed().await;
     inside.envoy.assert_filter_unharmed().await;
 }

@@ -47,7 +47,7 @@ async fn an_experiment_in_the_bootstrap_splits_traffic_and_counts_it() {
     assert_eq!(misled, None);
     for (variant, count) in by_variant(&answers) {
         let counter = format!("wasmcustom.watershed.assignment.experiment.model.variant.{variant}");
-        assert_eq!(envoy.admin().stat(&counter).await, count, "{counter}");
+        envoy.admin().until_stat(&counter, count).await;
     }
     assert_eq!(ask(gateway, "").await.model, "stable-a");
     envoy.assert_filter_unharmed().await;

@@ -109,12 +109,8 @@ async fn a_sticky_unit_keeps_its_variant_when_the_weights_change() {
             "and remembered anew"
         );
     }
-    let refused = after
-        .envoy
-        .admin()
-        .stat("wasmcustom.watershed.token_refused")
-        .await;
-    assert_eq!(refused, 40);
+    let refused = "wasmcustom.watershed.token_refused";
+    after.envoy.admin().until_stat(refused, 40).await;
     before.envoy.assert_filter_unharmed().await;
     after.envoy.assert_filter_unharmed().await;
 }

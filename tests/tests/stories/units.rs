@@ -198,7 +198,7 @@ async fn a_body_that_gives_no_unit_gives_way_to_the_next_source() {
         expected
     );
     let too_large = "wasmcustom.watershed.body_too_large";
-    assert!(standalone.envoy.admin().stat(too_large).await >= 2);
+    standalone.envoy.admin().until_stat(too_large, 2).await;
     standalone.envoy.assert_filter_unharmed().await;
 }
 

@@ -134,7 +134,6 @@ fn spoofed_headers_of_any_case_and_number_are_stripped() {
     let host = handled(&json!({}), &chat(&SPOOFED));
     assert!(own_values(&host).is_empty());
     assert_eq!(host.headers(), chat(&[]));
-    assert_eq!(host.calls().last(), Some(&"clear_route_cache"));
 }
 
 #[test]
@@ -168,7 +167,6 @@ fn a_stamp_costs_as_few_host_calls_as_can_be() {
             "set_request_header",
             "set_request_header",
             "set_filter_state",
-            "clear_route_cache",
             "increment",
             "increment",
         ]
@@ -230,11 +228,7 @@ fn a_unit_that_is_not_utf8_is_no_unit() {
 
 #[test]
 fn a_host_that_fails_leaves_the_request_without_a_stamp() {
-    let writes = [
-        "set_request_header",
-        "set_filter_state",
-        "clear_route_cache",
-    ];
+    let writes = ["set_request_header", "set_filter_state"];
     for call in ["request_headers", "now_ms"].iter().chain(&writes) {
         let host = FakeHost::default();
         let active = active(&host, &json!({"endMs": "5"}));
