@@ -111,7 +111,8 @@ impl<'c> Builder<'_, 'c> {
         Ok(self.tables.unit(ids))
     }
 
-    /// The places of the services that the experiment names, `None` for all.
+    /// The places of the services that the experiment names, `None` for all, nothing for one that is
+    /// elsewhere.
     fn services(
         &self,
         at: At<'_>,
@@ -119,6 +120,13 @@ impl<'c> Builder<'_, 'c> {
         routes: bool,
     ) -> Result<Option<Box<[u32]>>, CompileError> {
         let list = Path::new("services");
+        if spec.elsewhere {
+            return if spec.services.is_empty() {
+                Ok(Some(Box::default()))
+            } else {
+                Err(at.fault(list, Fault::Elsewhere))
+            };
+        }
         if spec.services.is_empty() {
             return if routes {
                 Err(at.fault(list, Fault::RoutesUnnamed))

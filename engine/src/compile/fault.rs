@@ -162,6 +162,9 @@ pub enum Fault {
         /// Its layer.
         layer: String,
     },
+    /// An experiment is in no service and in some.
+    #[error("are named, though the experiment is elsewhere")]
+    Elsewhere,
     /// An experiment that routes doesn't say whose traffic.
     #[error("is empty, and an experiment with clusters must name the services that it routes")]
     RoutesUnnamed,

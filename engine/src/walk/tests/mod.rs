@@ -347,6 +347,29 @@ fn an_experiment_of_another_service_can_be_required() {
 }
 
 #[test]
+fn an_experiment_that_is_elsewhere_is_required_and_gives_nothing_itself() {
+    let experiments = [
+        experiment(
+            "e",
+            "l",
+            &json!({"requires": [{"experiment": "x", "variants": ["b"]}]}),
+        ),
+        experiment("x", "m", &json!({"elsewhere": true})),
+    ];
+    assert_eq!(
+        given(&compile(config(&experiments)), &[USER]),
+        ["e=b Hashed"]
+    );
+    let contrary = experiment("x", "m", &json!({"elsewhere": true, "services": ["s"]}));
+    let config = serde_json::from_value(config(&[contrary])).unwrap();
+    let refused = Plan::compile(&config).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "experiment \"x\": services are named, though the experiment is elsewhere"
+    );
+}
+
+#[test]
 fn the_first_routing_rule_that_holds_routes() {
     let size = |value: &str| {
         json!({"condition": {"attribute": {"bodySize": {}}, "compare": {
