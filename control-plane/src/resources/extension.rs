@@ -8,7 +8,7 @@ use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, DataSource, Type
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::wasm::v3::plugin_config::Vm;
 use envoy_types::pb::envoy::extensions::wasm::v3::{FailurePolicy, PluginConfig, VmConfig};
-use envoy_types::pb::google::protobuf::BytesValue;
+use envoy_types::pb::google::protobuf::{BoolValue, BytesValue};
 use prost::Message as _;
 use watershed_proto::filter::v1::FilterConfig;
 
@@ -43,6 +43,8 @@ pub(super) fn extension(
         })),
         // The filter never traps. Should it, requests wait for a fresh VM rather than pass unassigned.
         failure_policy: FailurePolicy::FailReload.into(),
+        // Lets the filter hold the headers back while it reads a body.
+        allow_on_headers_stop_iteration: Some(BoolValue { value: true }),
         ..Default::default()
     };
     TypedExtensionConfig {
