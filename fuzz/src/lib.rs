@@ -174,9 +174,6 @@ impl Host for Chaos<'_> {
     fn set_filter_state(&self, _: &str, _: &[u8]) -> Result<(), HostError> {
         self.call("set_filter_state", ())
     }
-    fn clear_route_cache(&self) -> Result<(), HostError> {
-        self.call("clear_route_cache", ())
-    }
     fn now_ms(&self) -> Result<i64, HostError> {
         self.call("now_ms", self.input.now_ms)
     }
