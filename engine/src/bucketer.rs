@@ -241,7 +241,7 @@ mod tests {
         fn foreign_formulas_are_what_they_say(salt in "\\PC{0,20}", unit in "\\PC{0,40}", buckets in 1..=10_000_u16) {
             let glued = murmur3_x86_32(format!("{salt}{unit}").as_bytes(), 0);
             let colon = format!("{salt}:{unit}");
-            let expected = u64::from(glued) * u64::from(buckets) >> 32;
+            let expected = (u64::from(glued) * u64::from(buckets)) >> 32;
             prop_assert_eq!(u64::from(bucket(Hash::FlagdV2, &salt, &unit, buckets)), expected);
             for (hash, seed) in [(Hash::Unleash, 0), (Hash::UnleashVariant, 86_028_157)] {
                 let expected = murmur3_x86_32(colon.as_bytes(), seed) % u32::from(buckets);

@@ -6,7 +6,7 @@ mod scribe;
 use crate::assign::{Decision, Verdict};
 use crate::attribute::Subject;
 use crate::plan::Plan;
-use crate::service::Service;
+use crate::service::{RoutingRule, Service};
 use scribe::Scribe;
 use serde::Serialize;
 
@@ -156,7 +156,7 @@ impl Plan {
         }
         let routed = given.iter().find_map(|one| one.variant.cluster());
         let rule = rule.filter(|_| routed.is_none());
-        let cluster = routed.or(rule.map(|rule| rule.cluster()));
+        let cluster = routed.or(rule.map(RoutingRule::cluster));
         explanation.service = service.key().to_owned();
         explanation.cluster = cluster.or(service.default_cluster()).map(str::to_owned);
         explanation.routing_rule = rule.map(|rule| rule.key().to_owned());

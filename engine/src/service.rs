@@ -147,13 +147,16 @@ impl Scope {
     }
 }
 
+/// Names in ascending order, each with the places of its services.
+type ByName = Box<[(Box<str>, Box<[u32]>)]>;
+
 /// Finds the first service for a host and a path without asking each one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ServiceIndex {
-    /// Whole host names in ascending order, each with its services.
-    exact: Box<[(Box<str>, Box<[u32]>)]>,
-    /// Domains with their leading dot, likewise.
-    families: Box<[(Box<str>, Box<[u32]>)]>,
+    /// By whole host name.
+    exact: ByName,
+    /// By domain with its leading dot.
+    families: ByName,
     /// The services of any host.
     any: Box<[u32]>,
 }
@@ -220,7 +223,7 @@ impl ServiceIndex {
     }
 }
 
-fn grouped(mut pairs: Vec<(&str, u32)>) -> Box<[(Box<str>, Box<[u32]>)]> {
+fn grouped(mut pairs: Vec<(&str, u32)>) -> ByName {
     pairs.sort_unstable();
     pairs.dedup();
     pairs
@@ -235,7 +238,7 @@ fn grouped(mut pairs: Vec<(&str, u32)>) -> Box<[(Box<str>, Box<[u32]>)]> {
         .collect()
 }
 
-fn look_up<'i>(index: &'i [(Box<str>, Box<[u32]>)], name: &[u8]) -> Option<&'i [u32]> {
+fn look_up<'i>(index: &'i ByName, name: &[u8]) -> Option<&'i [u32]> {
     let place = index
         .binary_search_by(|(other, _)| other.as_bytes().cmp(name))
         .ok()?;

@@ -203,7 +203,7 @@ pub enum Fault {
         buckets: u32,
     },
     /// A range names a bucket that the hash doesn't have.
-    #[error("have bucket {bucket}, and there are {buckets}")]
+    #[error("names bucket {bucket}, and there are {buckets}")]
     BeyondBuckets {
         /// The bucket.
         bucket: u16,

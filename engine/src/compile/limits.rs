@@ -40,7 +40,7 @@ pub const SEGMENTS: usize = 10_000;
 /// Requirements of one experiment.
 pub const REQUIREMENTS: usize = 16;
 /// Experiments that one experiment draws in by its requirements, and theirs, counted each time.
-pub const DRAWN_IN: usize = 64;
+pub const DRAWN_IN: usize = 256;
 /// Names on the path to a JWT claim.
 pub const CLAIM_DEPTH: usize = 16;
 /// Request headers, response headers and baggage entries of one variant, each.

@@ -252,6 +252,280 @@ fn lists_beyond_their_limit_are_refused() {
     );
 }
 
+/// A config with a list of the envelope set, and the message that comes of it.
+fn with_list(field: &str, value: Value) -> String {
+    let mut config = valid();
+    config[field] = value;
+    compile(config).expect_err(field).to_string()
+}
+
+#[test]
+fn a_segment_that_leads_back_to_itself_is_named() {
+    let to = |key: &str, other: &str| json!({"key": key, "rule": {"not": {"segment": other}}});
+    assert_eq!(
+        with_list(
+            "segments",
+            json!([to("a", "b"), to("b", "c"), to("c", "b")])
+        ),
+        "segment \"c\": rule.not.segment leads back to itself through b, c, b"
+    );
+    assert_eq!(
+        with_list("segments", json!([to("a", "a")])),
+        "segment \"a\": rule.not.segment leads back to itself through a, a"
+    );
+}
+
+#[test]
+fn segments_inside_segments_count_as_depth_and_as_size() {
+    let chain = |length: usize| {
+        let link =
+            |n: usize| json!({"key": format!("s{n}"), "rule": {"segment": format!("s{}", n + 1)}});
+        let mut segments: Vec<_> = (0..length).map(link).collect();
+        segments.push(json!({"key": format!("s{length}"), "rule": {"all": {}}}));
+        segments
+    };
+    let mut config = valid();
+    config["segments"] = chain(15).into();
+    assert!(compile(config).is_ok());
+    let message = with_list("segments", chain(5_000).into());
+    assert!(message.ends_with("is nested deeper than 16"), "{message}");
+    let bomb = |n: usize| {
+        let rules = vec![json!({"segment": format!("s{}", n + 1)}); 1_000];
+        json!({"key": format!("s{n}"), "rule": {"any": {"rules": rules}}})
+    };
+    let leaf = json!({"key": "s3", "rule": {"all": {}}});
+    assert_eq!(
+        with_list("segments", json!([bomb(0), bomb(1), bomb(2), leaf])),
+        "segment \"s1\": rule draws in more than 200000 rules"
+    );
+}
+
+/// Experiments in layers of their own, each with what it requires.
+fn requiring(pairs: &[(&str, &[&str])]) -> Value {
+    let mut config = valid();
+    for (key, requires) in pairs {
+        let requires: Vec<_> = requires
+            .iter()
+            .map(|other| json!({"experiment": other}))
+            .collect();
+        let mut experiment = valid()["experiments"][1].clone();
+        experiment["key"] = (*key).into();
+        experiment["layer"] = (*key).into();
+        experiment["requires"] = requires.into();
+        config["experiments"]
+            .as_array_mut()
+            .unwrap()
+            .push(experiment);
+        config["layers"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"key": key}));
+    }
+    config
+}
+
+fn refused(config: Value) -> String {
+    compile(config).unwrap_err().to_string()
+}
+
+#[test]
+fn a_circle_of_requirements_is_named() {
+    assert!(compile(requiring(&[("e", &["f", "tone"]), ("f", &["tone"])])).is_ok());
+    assert_eq!(
+        refused(requiring(&[("e", &["f"]), ("f", &["g"]), ("g", &["f"])])),
+        "experiment \"f\": requires leads back to itself through f, g, f"
+    );
+    assert_eq!(
+        refused(requiring(&[("e", &["e"])])),
+        "experiment \"e\": requires leads back to itself through e, e"
+    );
+    assert_eq!(
+        refused(requiring(&[("e", &["nobody"])])),
+        "experiment \"e\": requires[0].experiment names \"nobody\", which is not there"
+    );
+}
+
+/// What a request gets of `tone` depends on whether the sticky experiment of its layer keeps the
+/// unit, and that depends on what it gets of `tone`.
+#[test]
+fn a_sticky_experiment_may_not_ask_its_own_layer() {
+    let mut config = requiring(&[("e", &["f"]), ("f", &["tone"])]);
+    config["experiments"][2]["layer"] = "prompts".into();
+    config["experiments"][2]["allocation"] = json!([]);
+    config["signingKeys"] =
+        json!([{"id": "k", "secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}]);
+    assert!(compile(config.clone()).is_ok());
+    config["experiments"][2]["sticky"] = json!({"cookie": "s"});
+    assert_eq!(
+        refused(config),
+        "experiment \"e\": requires leads back to itself through e, f, e"
+    );
+}
+
+#[test]
+fn how_many_experiments_one_leads_to_is_bounded() {
+    let keys: Vec<String> = (0..300).map(|n| format!("e{n}")).collect();
+    let chain: Vec<(&str, Vec<&str>)> = (0..300)
+        .map(|n| {
+            (
+                keys[n].as_str(),
+                keys.get(n + 1).map(String::as_str).into_iter().collect(),
+            )
+        })
+        .collect();
+    let chain: Vec<_> = chain.iter().map(|(key, next)| (*key, &next[..])).collect();
+    let message = refused(requiring(&chain));
+    assert!(
+        message.ends_with("requires draws in more than 256 experiments"),
+        "{message}"
+    );
+    let diamonds: Vec<(&str, Vec<&str>)> = (0..10)
+        .map(|n| {
+            (
+                keys[n].as_str(),
+                keys.get(n + 1)
+                    .filter(|_| n < 9)
+                    .map(String::as_str)
+                    .into_iter()
+                    .cycle()
+                    .take(2)
+                    .collect(),
+            )
+        })
+        .collect();
+    let diamonds: Vec<_> = diamonds
+        .iter()
+        .map(|(key, next)| (*key, &next[..]))
+        .collect();
+    let message = refused(requiring(&diamonds));
+    assert!(
+        message.ends_with("requires draws in more than 256 experiments"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_signed_needs_keys() {
+    let sticky = json!({"sticky": {"cookie": "s"}, "allocation": []});
+    assert_eq!(
+        refused(with_more("/experiments", &[another("second", &sticky)])),
+        "experiment \"second\": sticky needs signing_keys"
+    );
+    assert_eq!(
+        with_list("force", json!({"header": "x-force"})),
+        "configuration: force needs signing_keys"
+    );
+    assert_eq!(
+        with_list("signingKeys", json!([{"id": "k", "secret": "AAAA"}])),
+        "configuration: signing_keys can't be taken: a secret is shorter than 32 bytes"
+    );
+    assert_eq!(
+        with_list("bodyLimitBytes", json!(1_048_577)),
+        "configuration: body_limit_bytes is \"1048577\", and at most 1048576 bytes was expected"
+    );
+}
+
+#[test]
+fn a_holdout_names_a_layer_that_is_there() {
+    let holdout =
+        |layer: &str| json!([{"key": "h", "layer": layer, "buckets": [{"start": 0, "end": 99}]}]);
+    assert_eq!(
+        with_list("holdouts", holdout("nowhere")),
+        "holdout \"h\": layer names \"nowhere\", which is not there"
+    );
+    let mut config = valid();
+    config["holdouts"] = holdout("");
+    assert!(compile(config).is_ok());
+}
+
+#[test]
+fn a_model_has_as_many_numbers_as_it_needs() {
+    let model = |variant: &str, theta: Value, a: Value| json!({"variant": variant, "theta": theta, "aInverse": a});
+    let strategy = |models: Value, alpha: Value| {
+        let contextual = json!({"features": [{}], "alpha": alpha, "models": models});
+        let changes = json!({"strategy": {"contextual": contextual}, "allocation": []});
+        compile(with_more("/experiments", &[another("second", &changes)]))
+    };
+    let fault = |models: Value| {
+        let message = strategy(models, json!(1)).unwrap_err().to_string();
+        message
+            .strip_prefix("experiment \"second\": strategy.contextual.")
+            .unwrap()
+            .to_owned()
+    };
+    let good = |variant| model(variant, json!([1]), json!([1]));
+    assert!(strategy(json!([good("b"), good("a")]), json!(0)).is_ok());
+    assert_eq!(
+        fault(json!([good("a")])),
+        "models has 1 entries, and 2 are needed"
+    );
+    assert_eq!(
+        fault(json!([good("a"), good("a")])),
+        "models[1].variant is used before in the same list"
+    );
+    assert_eq!(
+        fault(json!([good("x")])),
+        "models[0].variant names \"x\", which is not there"
+    );
+    assert_eq!(
+        fault(json!([model("a", json!([1, 2]), json!([1]))])),
+        "models[0].theta has 2 entries, and 1 are needed"
+    );
+    assert_eq!(
+        fault(json!([model("a", json!(["NaN"]), json!([1]))])),
+        "models[0].theta is NaN, and a finite number was expected"
+    );
+    let message = strategy(json!([good("a"), good("b")]), json!(-1))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.ends_with("alpha is -1, and a finite number, not negative, was expected"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_service_says_what_it_needs() {
+    let needs = |changes: &Value| {
+        let mut config = with_more("/experiments", &[another("second", changes)]);
+        config["signingKeys"] =
+            json!([{"id": "k", "secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}]);
+        config["experiments"][2]["allocation"] = json!([]);
+        config["experiments"][2]["layer"] = "own".into();
+        config["experiments"][2]["variants"][0]["cluster"] = "".into();
+        config["experiments"][2]["variants"][1]["cluster"] = "".into();
+        config["layers"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"key": "own"}));
+        let plan = compile(config).unwrap();
+        let service = &plan.services()[0];
+        (
+            service.needs_body(),
+            service.needs_response(),
+            service.is_timed(),
+        )
+    };
+    let condition = |attribute: Value| json!({"audience": {"condition": {"attribute": attribute, "present": {}}}});
+    assert_eq!(needs(&json!({})), (None, false, false));
+    assert_eq!(
+        needs(&condition(json!({"body": "/user"}))),
+        (Some(65_536), false, false)
+    );
+    assert_eq!(
+        needs(&condition(json!({"bodySize": {}}))),
+        (None, false, false)
+    );
+    assert_eq!(needs(&condition(json!({"date": {}}))), (None, false, true));
+    assert_eq!(
+        needs(&json!({"sticky": {"cookie": "s"}})),
+        (None, true, false)
+    );
+    let generated = json!({"unitSources": [{"generated": {"cookie": "id"}}]});
+    assert_eq!(needs(&generated), (None, true, false));
+    assert_eq!(needs(&json!({"endMs": 5})), (None, false, true));
+}
+
 #[test]
 fn a_key_of_any_length_makes_a_short_message() {
     let message = fault_with("/experiments/0/key", json!("x".repeat(1_000_000)));

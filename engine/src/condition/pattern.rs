@@ -32,7 +32,7 @@ impl Pattern {
             .nest_limit(32)
             .build()
             .map(Self)
-            .map_err(|error| error.to_string())
+            .map_err(|error| last_line(&error.to_string()))
     }
 
     /// Whether it matches anywhere in `value`.
@@ -46,6 +46,12 @@ impl Pattern {
     pub fn text(&self) -> &str {
         self.0.as_str()
     }
+}
+
+/// What a syntax error says below the picture of where it is.
+fn last_line(error: &str) -> String {
+    let last = error.lines().last().unwrap_or(error);
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 impl PartialEq for Pattern {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::assign::{Step, Verdict, Visitor};
 use crate::audience::Rule;
-use crate::experiment::{Experiment, Requirement};
+use crate::experiment::{Experiment, Requirement, Variant};
 use crate::pin::{Pin, PinnedBy};
 use crate::plan::{Layer, Plan};
 use crate::strategy::Strategy;
@@ -39,6 +39,12 @@ impl<'p> Scribe<'p> {
 
     fn current(&mut self) -> Option<&mut ExperimentExplanation> {
         self.explanation.experiments.get_mut(self.current)
+    }
+
+    fn note(&mut self, write: impl FnOnce(&mut ExperimentExplanation)) {
+        if let Some(current) = self.current() {
+            write(current);
+        }
     }
 
     /// Turns to an experiment. One that is looked at again, after a pin came to nothing, starts
@@ -204,7 +210,7 @@ impl Visitor for Scribe<'_> {
                     bucket,
                     holds,
                 };
-                self.current().map(|current| current.holdouts.push(seen));
+                self.note(|current| current.holdouts.push(seen));
             }
             Step::Enter { rule } => self.open(rule),
             Step::Leave { value, holds, .. } => self.close(value, holds),
@@ -213,14 +219,13 @@ impl Visitor for Scribe<'_> {
                 variant,
                 holds,
             } => {
-                let seen = self.requirement(requirement, variant.map(|one| one.key()), holds);
-                self.current()
-                    .map(|current| current.requirements.push(seen));
+                let seen = self.requirement(requirement, variant.map(Variant::key), holds);
+                self.note(|current| current.requirements.push(seen));
             }
             Step::Score { variant, score } => {
                 let variant = variant.key().to_owned();
                 let seen = Score { variant, score };
-                self.current().map(|current| current.scores.push(seen));
+                self.note(|current| current.scores.push(seen));
             }
             Step::Verdict {
                 experiment,
