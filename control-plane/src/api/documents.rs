@@ -1,15 +1,18 @@
-//! Clusters, services, layers and experiments as documents: what the four kinds have in common.
+//! What a model holds as documents: what all kinds with many have in common.
 
 use super::AppState;
 use super::error::Problem;
 use super::input::Input;
-use super::request::{Name, Write};
+use super::request::{Name, Terms, Write};
 use crate::control::{Command, Outcome};
 use crate::model::change::{Change, Spec};
 use crate::model::cluster::ClusterSpec;
-use crate::model::document::{Document, Entry};
+use crate::model::document::Document;
+use crate::model::entry::Entry;
 use crate::model::experiment_spec::ExperimentSpec;
+use crate::model::holdout::HoldoutSpec;
 use crate::model::layer::LayerSpec;
+use crate::model::segment::SegmentSpec;
 use crate::model::service::ServiceSpec;
 use crate::model::{Key, Kind};
 use axum::Json;
@@ -18,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::convert::identity;
 
 /// A spec that has documents.
 pub(super) trait Resource: DeserializeOwned + Send + 'static {
@@ -28,37 +32,25 @@ pub(super) trait Resource: DeserializeOwned + Send + 'static {
     fn into_spec(self) -> Spec;
 }
 
-impl Resource for ClusterSpec {
-    const KIND: Kind = Kind::Cluster;
+/// Each kind with its spec.
+macro_rules! resource {
+    ($spec:ty, $kind:ident, $wrap:expr) => {
+        impl Resource for $spec {
+            const KIND: Kind = Kind::$kind;
 
-    fn into_spec(self) -> Spec {
-        Spec::Cluster(self)
-    }
+            fn into_spec(self) -> Spec {
+                Spec::$kind($wrap(self))
+            }
+        }
+    };
 }
 
-impl Resource for ServiceSpec {
-    const KIND: Kind = Kind::Service;
-
-    fn into_spec(self) -> Spec {
-        Spec::Service(self)
-    }
-}
-
-impl Resource for LayerSpec {
-    const KIND: Kind = Kind::Layer;
-
-    fn into_spec(self) -> Spec {
-        Spec::Layer(self)
-    }
-}
-
-impl Resource for ExperimentSpec {
-    const KIND: Kind = Kind::Experiment;
-
-    fn into_spec(self) -> Spec {
-        Spec::Experiment(Box::new(self))
-    }
-}
+resource!(ClusterSpec, Cluster, identity);
+resource!(SegmentSpec, Segment, Box::new);
+resource!(ServiceSpec, Service, identity);
+resource!(LayerSpec, Layer, identity);
+resource!(HoldoutSpec, Holdout, identity);
+resource!(ExperimentSpec, Experiment, Box::new);
 
 /// A list of documents.
 #[derive(Serialize)]
@@ -92,7 +84,7 @@ pub(super) async fn put<R: Resource>(
     Input(spec): Input<R>,
 ) -> Result<Response, Problem> {
     let change = Change::Put(write.key.clone(), spec.into_spec());
-    change_document(&api, write, change).await
+    change_document(&api, write.terms, change).await
 }
 
 /// `DELETE /v1/{kind}s/{key}`
@@ -101,18 +93,19 @@ pub(super) async fn delete<R: Resource>(
     write: Write,
 ) -> Result<StatusCode, Problem> {
     let change = Change::Delete(R::KIND, write.key.clone());
-    make(&api, write, change).await?;
+    make(&api, write.terms, change).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Makes a change and shows the document as it is then.
 pub(super) async fn change_document(
     api: &AppState,
-    write: Write,
+    terms: Terms,
     change: Change,
 ) -> Result<Response, Problem> {
-    let (kind, key) = (change.target().0, write.key.clone());
-    let Outcome { model, edit } = make(api, write, change).await?;
+    let (kind, key) = change.target();
+    let key = key.clone();
+    let Outcome { model, edit } = make(api, terms, change).await?;
     let entry = model.entry(kind, &key).ok_or_else(Problem::internal)?;
     let made = edit.is_some_and(|edit| edit.before.is_none());
     let status = if made {
@@ -123,16 +116,16 @@ pub(super) async fn change_document(
     Ok(show(status, &entry))
 }
 
-async fn make(api: &AppState, write: Write, change: Change) -> Result<Outcome, Problem> {
+async fn make(api: &AppState, terms: Terms, change: Change) -> Result<Outcome, Problem> {
     let command = Command {
         change,
-        precondition: write.precondition,
-        author: write.author,
+        precondition: terms.precondition,
+        author: terms.author,
     };
     Ok(api.control.change(command, (api.clock)()).await?)
 }
 
-fn show(status: StatusCode, entry: &Entry) -> Response {
+pub(super) fn show(status: StatusCode, entry: &Entry) -> Response {
     let document = entry.document();
     let tag = format!("\"{}\"", document.revision);
     let mut response = (status, Json(document)).into_response();

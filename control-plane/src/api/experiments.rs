@@ -1,4 +1,4 @@
-//! What only experiments have: weights and the steps of their life.
+//! What only experiments have: weights, the steps of their life, and a new split on purpose.
 
 use super::AppState;
 use super::documents::change_document;
@@ -18,7 +18,7 @@ pub(super) async fn weights(
     Input(weights): Input<WeightsSpec>,
 ) -> Result<Response, Problem> {
     let change = Change::Weights(write.key.clone(), weights);
-    change_document(&api, write, change).await
+    change_document(&api, write.terms, change).await
 }
 
 /// `POST /v1/experiments/{key}/start`
@@ -43,5 +43,14 @@ pub(super) async fn rollback(api: State<AppState>, write: Write) -> Result<Respo
 
 async fn act(api: &AppState, write: Write, action: Action) -> Result<Response, Problem> {
     let change = Change::Act(write.key.clone(), action);
-    change_document(api, write, change).await
+    change_document(api, write.terms, change).await
+}
+
+/// `POST /v1/experiments/{key}/reshuffle`: another salt, and every unit gets its variant anew.
+pub(super) async fn reshuffle(
+    State(api): State<AppState>,
+    write: Write,
+) -> Result<Response, Problem> {
+    let change = Change::Reshuffle(write.key);
+    change_document(&api, write.terms, change).await
 }

@@ -2,20 +2,17 @@
 //! of the fault.
 
 use super::error::Problem;
+use super::strict::Strict;
 use crate::model::fault::{Fault, segment};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, header};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
-use std::fmt;
-use std::marker::PhantomData;
 
-/// The most bytes of a body.
-pub const MAX_BODY: usize = 1024 * 1024;
+/// The most bytes of a body: room for a rule with 100,000 values.
+pub const MAX_BODY: usize = 8 * 1024 * 1024;
 
 /// A body, parsed.
 pub(super) struct Input<T>(pub(super) T);
@@ -66,30 +63,10 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
         })
 }
 
-/// A document is an object: serde would also read a struct from a list of its fields' values.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
-            type Value = T;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
-    }
-}
-
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let strict = Strict::new(&mut deserializer);
+    let value = serde_path_to_error::deserialize(strict).map_err(|error: Misread| {
         let place = pointer(error.path());
         let error = error.into_inner();
         match error.classify() {
@@ -102,6 +79,8 @@ fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Err(error) => Err(not_json(&error, "")),
     }
 }
+
+type Misread = serde_path_to_error::Error<serde_json::Error>;
 
 fn not_json(error: &serde_json::Error, place: &str) -> Problem {
     let (line, column, what) = (error.line(), error.column(), message(error));
@@ -116,10 +95,11 @@ fn not_json(error: &serde_json::Error, place: &str) -> Problem {
 
 /// YAML is read as the JSON value it stands for first, so that both are told apart by nothing later.
 fn yaml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let value: serde_json::Value = serde_saphyr::from_slice(bytes)
+    // A message must not quote the body: there may be a secret in it.
+    let quiet = serde_saphyr::options! { with_snippet: false };
+    let value: serde_json::Value = serde_saphyr::from_slice_with_options(bytes, quiet)
         .map_err(|error| Problem::malformed(format!("the body is not YAML: {error}")))?;
-    let read = serde_path_to_error::deserialize(value);
-    read.map(|Object(value)| value).map_err(|error| {
+    serde_path_to_error::deserialize(Strict::new(value)).map_err(|error: Misread| {
         let place = pointer(error.path());
         Problem::from(misshapen(place, &message(error.inner())))
     })

@@ -9,7 +9,10 @@ mod health;
 mod input;
 mod request;
 mod router;
+mod settings;
 mod status;
+mod strict;
+mod switches;
 #[cfg(test)]
 mod tests;
 

@@ -17,9 +17,14 @@ const MAX_REASON: usize = 1_024;
 /// The key in the path.
 pub(super) struct Name(pub(super) Key);
 
-/// A write: what it is about, on what condition, by whom and why.
+/// A write: what it is about, and the rest of it.
 pub(super) struct Write {
     pub(super) key: Key,
+    pub(super) terms: Terms,
+}
+
+/// On what condition a write is made, by whom and why.
+pub(super) struct Terms {
     pub(super) precondition: Precondition,
     pub(super) author: Author,
 }
@@ -48,10 +53,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Write {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let terms = Terms::from_request_parts(parts, state).await?;
+        let Name(key) = Name::from_request_parts(parts, state).await?;
+        Ok(Self { key, terms })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Terms {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         // Only who was let through has an actor: a route outside `authorize` cannot write.
         let actor = parts.extensions.get::<Actor>().copied();
         let Actor(actor) = actor.ok_or_else(Problem::unauthorized)?;
-        let Name(key) = Name::from_request_parts(parts, state).await?;
         let Query(parameters) = Query::<Parameters>::from_request_parts(parts, state)
             .await
             .map_err(|error| Problem::malformed(format!("in the query, {}", error.body_text())))?;
@@ -64,7 +78,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Write {
             return Err(Problem::malformed(detail));
         }
         Ok(Self {
-            key,
             precondition: precondition(&parts.headers)?,
             author: Author {
                 actor: actor.to_owned(),

@@ -1,12 +1,14 @@
 //! The index of endpoints, and what every request passes: the counter, and for `/v1` the lock.
 
 use super::auth::authorize;
-use super::documents::{delete, get as show, list, put};
+use super::documents::{Resource, delete, get as show, list, put};
 use super::error::Problem;
-use super::{AppState, experiments, health, status};
+use super::{AppState, experiments, health, settings, status, switches};
 use crate::model::cluster::ClusterSpec;
 use crate::model::experiment_spec::ExperimentSpec;
+use crate::model::holdout::HoldoutSpec;
 use crate::model::layer::LayerSpec;
+use crate::model::segment::SegmentSpec;
 use crate::model::service::ServiceSpec;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -16,35 +18,7 @@ use axum::routing::{get, patch, post};
 
 /// The whole API.
 pub fn router(api: AppState) -> Router {
-    let documents = Router::new()
-        .route("/v1/clusters", get(list::<ClusterSpec>))
-        .route(
-            "/v1/clusters/{key}",
-            get(show::<ClusterSpec>)
-                .put(put::<ClusterSpec>)
-                .delete(delete::<ClusterSpec>),
-        )
-        .route("/v1/services", get(list::<ServiceSpec>))
-        .route(
-            "/v1/services/{key}",
-            get(show::<ServiceSpec>)
-                .put(put::<ServiceSpec>)
-                .delete(delete::<ServiceSpec>),
-        )
-        .route("/v1/layers", get(list::<LayerSpec>))
-        .route(
-            "/v1/layers/{key}",
-            get(show::<LayerSpec>)
-                .put(put::<LayerSpec>)
-                .delete(delete::<LayerSpec>),
-        )
-        .route("/v1/experiments", get(list::<ExperimentSpec>))
-        .route(
-            "/v1/experiments/{key}",
-            get(show::<ExperimentSpec>)
-                .put(put::<ExperimentSpec>)
-                .delete(delete::<ExperimentSpec>),
-        );
+    let documents = documents();
     let life = Router::new()
         .route("/v1/experiments/{key}/weights", patch(experiments::weights))
         .route("/v1/experiments/{key}/start", post(experiments::start))
@@ -54,10 +28,15 @@ pub fn router(api: AppState) -> Router {
             "/v1/experiments/{key}/rollback",
             post(experiments::rollback),
         )
+        .route(
+            "/v1/experiments/{key}/reshuffle",
+            post(experiments::reshuffle),
+        )
         .route("/v1/experiments/{key}/status", get(status::get));
     Router::new()
         .merge(documents)
         .merge(life)
+        .merge(switches::routes())
         .route_layer(from_fn_with_state(api.clone(), authorize))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
@@ -66,6 +45,25 @@ pub fn router(api: AppState) -> Router {
         .fallback(nothing_here)
         .layer(from_fn_with_state(api.clone(), count))
         .with_state(api)
+}
+
+/// Every kind of thing by its collection.
+fn documents() -> Router<AppState> {
+    Router::new()
+        .route("/v1/settings", get(settings::get).put(settings::put))
+        .merge(collection::<ClusterSpec>("clusters"))
+        .merge(collection::<SegmentSpec>("segments"))
+        .merge(collection::<ServiceSpec>("services"))
+        .merge(collection::<LayerSpec>("layers"))
+        .merge(collection::<HoldoutSpec>("holdouts"))
+        .merge(collection::<ExperimentSpec>("experiments"))
+}
+
+fn collection<R: Resource>(name: &str) -> Router<AppState> {
+    let one = get(show::<R>).put(put::<R>).delete(delete::<R>);
+    Router::new()
+        .route(&format!("/v1/{name}"), get(list::<R>))
+        .route(&format!("/v1/{name}/{{key}}"), one)
 }
 
 async fn wrong_method(request: Request) -> Problem {

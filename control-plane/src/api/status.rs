@@ -100,7 +100,9 @@ pub(super) async fn get(
     let fleets = fleets(&model, experiment)
         .into_iter()
         .map(|fleet| (fleet.clone(), report(api.proxies.fleet(fleet.as_str()))));
-    let weights = experiment.variants().map(|v| (v.key.clone(), v.weight));
+    let weights = experiment
+        .variants()
+        .map(|v| (v.design.key.clone(), v.design.weight));
     Ok(Json(Status {
         experiment: key,
         revision: experiment.meta.revision,

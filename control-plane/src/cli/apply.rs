@@ -32,11 +32,8 @@ pub async fn run(args: ApplyArgs) -> anyhow::Result<()> {
     let client = ApiClient::new(&args.server, args.api_key);
     for manifest in manifest::load(&args.file)? {
         let revision = put(&client, &manifest).await?;
-        println!(
-            "{:<10} {} (revision {revision})",
-            format!("{:?}", manifest.kind),
-            manifest.key
-        );
+        let (kind, key) = (format!("{:?}", manifest.kind), &manifest.key);
+        println!("{kind:<10} {key} (revision {revision})");
     }
     Ok(())
 }

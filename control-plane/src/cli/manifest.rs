@@ -3,15 +3,23 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What a manifest describes, in the order in which they must be applied.
+/// What a manifest describes, in the order in which they are applied: a kind names only earlier ones
+/// and itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Kind {
+    /// What is true of the whole installation.
+    Settings,
     /// An upstream.
     Cluster,
+    /// A rule with a name.
+    Segment,
     /// A namespace of buckets.
     Layer,
+    /// Units that no experiment may touch.
+    Holdout,
     /// Hosts and paths with a default cluster.
     Service,
     /// An experiment.
@@ -23,8 +31,11 @@ impl Kind {
     #[must_use]
     pub fn collection(self) -> &'static str {
         match self {
+            Self::Settings => "settings",
             Self::Cluster => "clusters",
+            Self::Segment => "segments",
             Self::Layer => "layers",
+            Self::Holdout => "holdouts",
             Self::Service => "services",
             Self::Experiment => "experiments",
         }
@@ -37,9 +48,10 @@ impl Kind {
 pub struct Manifest {
     /// What it describes.
     pub kind: Kind,
-    /// Its key.
+    /// Its key; empty for settings, of which there is one.
+    #[serde(default)]
     pub key: String,
-    /// The body of `PUT /v1/{collection}/{key}`.
+    /// The body of `PUT /v1/{collection}/{key}`, or of `PUT /v1/settings`.
     pub spec: Value,
 }
 
@@ -47,7 +59,41 @@ impl Manifest {
     /// The path of this resource in the API.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("/v1/{}/{}", self.kind.collection(), self.key)
+        match self.kind {
+            Kind::Settings => "/v1/settings".to_owned(),
+            kind => format!("/v1/{}/{}", kind.collection(), self.key),
+        }
+    }
+
+    /// The keys of the same kind that its spec names. Whatever has another shape than it should is
+    /// the API's to refuse.
+    fn names(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        match self.kind {
+            Kind::Segment => collect(&self.spec, "segment", &mut found),
+            Kind::Experiment => {
+                let requires = self.spec.get("requires").unwrap_or(&Value::Null);
+                collect(requires, "experiment", &mut found);
+            }
+            _ => {}
+        }
+        found
+    }
+}
+
+/// The texts under `name`, at any depth.
+fn collect<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                match value.as_str() {
+                    Some(text) if field == name => found.push(text),
+                    _ => collect(value, name, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, name, found)),
+        _ => {}
     }
 }
 
@@ -80,10 +126,24 @@ pub enum ManifestError {
 /// # Errors
 /// Says where the text stops being a manifest.
 pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
-    serde_saphyr::from_multiple(text).map_err(|fault| ManifestError::Parse {
+    let fault = |fault: String| ManifestError::Parse {
         path: path.to_owned(),
-        fault: fault.to_string(),
-    })
+        fault,
+    };
+    let manifests: Vec<Manifest> =
+        serde_saphyr::from_multiple(text).map_err(|error| fault(error.to_string()))?;
+    for manifest in &manifests {
+        match (manifest.kind, manifest.key.is_empty()) {
+            (Kind::Settings, false) => {
+                return Err(fault(
+                    "settings have no key: there is one document of them".to_owned(),
+                ));
+            }
+            (Kind::Settings, true) | (_, false) => {}
+            (kind, true) => return Err(fault(format!("a {kind:?} has no key"))),
+        }
+    }
+    Ok(manifests)
 }
 
 /// The manifests of a file, or of all `.yaml` and `.yml` files of a folder, in the order in which
@@ -102,7 +162,40 @@ pub fn load(path: &Path) -> Result<Vec<Manifest>, ManifestError> {
         manifests.extend(parse(&name, &text)?);
     }
     manifests.sort_by_key(|m| m.kind);
-    Ok(manifests)
+    Ok(in_order(manifests))
+}
+
+/// What is named goes before what names it. Where some name one another in a circle, the API says so.
+fn in_order(manifests: Vec<Manifest>) -> Vec<Manifest> {
+    let place =
+        |(index, manifest): (usize, &Manifest)| ((manifest.kind, manifest.key.clone()), index);
+    let places: BTreeMap<(Kind, String), usize> = manifests.iter().enumerate().map(place).collect();
+    let before: Vec<Vec<usize>> = manifests
+        .iter()
+        .map(|manifest| {
+            let named = manifest.names().into_iter();
+            named
+                .filter_map(|name| places.get(&(manifest.kind, name.to_owned())).copied())
+                .collect()
+        })
+        .collect();
+    let mut waiting: Vec<Option<Manifest>> = manifests.into_iter().map(Some).collect();
+    let mut ordered = Vec::with_capacity(waiting.len());
+    for first in 0..waiting.len() {
+        // Each is looked at twice: once for those before it, and once to be taken itself.
+        let mut next = vec![(first, false)];
+        let mut seen = BTreeSet::new();
+        while let Some((index, ready)) = next.pop() {
+            if ready {
+                ordered.extend(waiting.get_mut(index).and_then(Option::take));
+            } else if seen.insert(index) && waiting.get(index).is_some_and(Option::is_some) {
+                next.push((index, true));
+                let before = before.get(index).into_iter().flatten();
+                next.extend(before.map(|index| (*index, false)));
+            }
+        }
+    }
+    ordered
 }
 
 fn files(path: &Path) -> Result<Vec<std::path::PathBuf>, ManifestError> {
@@ -164,12 +257,65 @@ mod tests {
     }
 
     #[test]
+    fn what_is_required_is_applied_before_what_requires_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "
+kind: Experiment
+key: a
+spec: {requires: [{experiment: b}, {experiment: elsewhere}]}
+---
+kind: Experiment
+key: b
+spec: {requires: [{experiment: c, not: true}]}
+---
+kind: Segment
+key: outer
+spec: {rule: {any: [{segment: inner}, {header: segment, present: true}]}}
+---
+kind: Experiment
+key: c
+spec: {requires: nonsense}
+---
+kind: Segment
+key: inner
+spec: {rule: {header: a, present: true}}
+---
+kind: Settings
+spec: {trust: mesh}
+---
+kind: Experiment
+key: circle
+spec: {requires: [{experiment: circle}]}
+";
+        std::fs::write(folder.path().join("all.yaml"), text).unwrap();
+        let paths: Vec<String> = load(folder.path())
+            .unwrap()
+            .iter()
+            .map(Manifest::path)
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "/v1/settings",
+                "/v1/segments/inner",
+                "/v1/segments/outer",
+                "/v1/experiments/c",
+                "/v1/experiments/b",
+                "/v1/experiments/a",
+                "/v1/experiments/circle",
+            ]
+        );
+    }
+
+    #[test]
     fn garbage_names_the_file_and_the_fault() {
         for text in [
             "kind: Widget\nkey: a\nspec: {}",
             "kind: Layer",
             "[",
             "kind: Layer\nkey: a\nspec: {}\nfoo: 1",
+            "kind: Layer\nspec: {}",
+            "kind: Settings\nkey: a\nspec: {}",
         ] {
             let fault = parse("bad.yaml", text).unwrap_err().to_string();
             assert!(fault.starts_with("bad.yaml: "), "{fault}");

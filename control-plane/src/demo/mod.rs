@@ -167,7 +167,7 @@ fn place(manifest: &mut Manifest, models: &[(&str, SocketAddr)], listen: SocketA
         Kind::Service => {
             spec.insert("listeners".to_owned(), address(listen));
         }
-        Kind::Layer | Kind::Experiment => {}
+        Kind::Settings | Kind::Segment | Kind::Layer | Kind::Holdout | Kind::Experiment => {}
     }
 }
 

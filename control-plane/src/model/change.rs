@@ -2,17 +2,22 @@
 //! told is decided elsewhere.
 
 use super::cluster::ClusterSpec;
-use super::document::{Entry, named};
+use super::document::named;
+use super::entry::Entry;
 use super::experiment_spec::ExperimentSpec;
 use super::fault::Faults;
+use super::holdout::HoldoutSpec;
 use super::integrity::{self, Conflict};
 use super::key::Key;
 use super::layer::LayerSpec;
-use super::lifecycle::{Action, State, WrongStep};
+use super::lifecycle::{Action, WrongStep};
 use super::placement::PlacementError;
+use super::segment::SegmentSpec;
 use super::service::ServiceSpec;
+use super::settings::SettingsSpec;
+use super::switch::{self, Switch};
 use super::weights::WeightsSpec;
-use super::{Kind, LayerDesign, Meta, Model, experiment_change};
+use super::{Kind, Meta, Model, experiment_change, frozen, reference};
 use jiff::Timestamp;
 use std::sync::Arc;
 use thiserror::Error;
@@ -28,17 +33,27 @@ pub enum Change {
     Weights(Key, WeightsSpec),
     /// Take an experiment a step through its life.
     Act(Key, Action),
+    /// Give every unit of an experiment its variant anew.
+    Reshuffle(Key),
+    /// Throw the kill switch of an experiment, a layer or the settings.
+    Switch(Kind, Key, Switch),
 }
 
 /// What a thing shall say.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Spec {
+    /// The settings.
+    Settings(SettingsSpec),
     /// A cluster.
     Cluster(ClusterSpec),
+    /// A segment.
+    Segment(Box<SegmentSpec>),
     /// A service.
     Service(ServiceSpec),
     /// A layer.
     Layer(LayerSpec),
+    /// A holdout.
+    Holdout(HoldoutSpec),
     /// An experiment.
     Experiment(Box<ExperimentSpec>),
 }
@@ -71,7 +86,8 @@ pub struct Edit {
     pub revision: u64,
     /// When it was made.
     pub at: Timestamp,
-    /// `create`, `update`, `delete`, `weights` or the name of an [`Action`].
+    /// `create`, `update`, `delete`, `weights`, `reshuffle`, or the name of an [`Action`] or a
+    /// [`Switch`].
     pub action: &'static str,
     /// What was changed.
     pub kind: Kind,
@@ -167,6 +183,7 @@ pub fn apply(
 ) -> Result<Applied, ModelError> {
     let (kind, key) = change.target();
     let before = model.entry(kind, key);
+    let revision = model.revision.saturating_add(1);
     check_precondition(precondition, kind, key, before.as_ref())?;
     let after = match change {
         Change::Put(key, spec) => Some(put(model, key, spec, before.as_ref())?),
@@ -176,6 +193,8 @@ pub fn apply(
         }
         Change::Weights(key, weights) => Some(experiment_change::reweigh(model, key, weights)?),
         Change::Act(key, action) => Some(experiment_change::act(model, key, *action)?),
+        Change::Reshuffle(key) => Some(experiment_change::reshuffle(model, key, revision)?),
+        Change::Switch(kind, key, switch) => Some(switch::throw(model, *kind, key, *switch)?),
     };
     if after == before {
         return Ok(Applied {
@@ -183,7 +202,6 @@ pub fn apply(
             edit: None,
         });
     }
-    let revision = model.revision.saturating_add(1);
     let meta = Meta {
         revision,
         created_at: before.as_ref().map_or(now, |entry| entry.meta().created_at),
@@ -212,8 +230,10 @@ impl Change {
     pub fn target(&self) -> (Kind, &Key) {
         match self {
             Self::Put(key, spec) => (spec.kind(), key),
-            Self::Delete(kind, key) => (*kind, key),
-            Self::Weights(key, _) | Self::Act(key, _) => (Kind::Experiment, key),
+            Self::Delete(kind, key) | Self::Switch(kind, key, _) => (*kind, key),
+            Self::Weights(key, _) | Self::Act(key, _) | Self::Reshuffle(key) => {
+                (Kind::Experiment, key)
+            }
         }
     }
 
@@ -224,6 +244,8 @@ impl Change {
             Self::Delete(..) => "delete",
             Self::Weights(..) => "weights",
             Self::Act(_, action) => action.as_str(),
+            Self::Reshuffle(_) => "reshuffle",
+            Self::Switch(_, _, switch) => switch.as_str(),
         }
     }
 }
@@ -233,9 +255,12 @@ impl Spec {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Settings(_) => Kind::Settings,
             Self::Cluster(_) => Kind::Cluster,
+            Self::Segment(_) => Kind::Segment,
             Self::Service(_) => Kind::Service,
             Self::Layer(_) => Kind::Layer,
+            Self::Holdout(_) => Kind::Holdout,
             Self::Experiment(_) => Kind::Experiment,
         }
     }
@@ -281,32 +306,62 @@ fn put(model: &Model, key: &Key, spec: &Spec, before: Option<&Entry>) -> Result<
     let kind = spec.kind();
     let invalid = |faults| ModelError::Invalid { kind, faults };
     let meta = before.map_or(UNBORN, Entry::meta);
+    let key = key.clone();
     let mut faults = Faults::default();
     Ok(match spec {
+        Spec::Settings(spec) => {
+            let current = model.settings.get(&key).map(|it| &it.design);
+            let design = spec.validate(current, &mut faults);
+            let design = faults.or(design).map_err(invalid)?;
+            Entry::Settings(named(key, meta, design))
+        }
         Spec::Cluster(spec) => {
             let design = spec.validate(&mut faults);
             let design = faults.or(design).map_err(invalid)?;
-            Entry::Cluster(named(key.clone(), meta, design))
+            Entry::Cluster(named(key, meta, design))
+        }
+        Spec::Segment(spec) => {
+            let design = spec.validate(&mut faults);
+            reference::of_segment(model, &key, spec, &mut faults);
+            let design = faults.or(design).map_err(invalid)?;
+            Entry::Segment(named(key, meta, design))
         }
         Spec::Service(spec) => {
             let design = spec.validate(&mut faults);
-            integrity::service_refers(model, spec, &mut faults);
+            reference::of_service(model, spec, &mut faults);
             let design = faults.or(design).map_err(invalid)?;
-            Entry::Service(named(key.clone(), meta, design))
+            Entry::Service(named(key, meta, design))
         }
         Spec::Layer(spec) => {
-            let design = spec.validate(key, &mut faults);
+            let design = spec.validate(&key, &mut faults);
+            let mut design = faults.or(design).map_err(invalid)?;
+            let current = model.layers.get(&key);
+            design.disabled = kept(spec.disabled, current.map(|it| it.design.disabled));
+            frozen::layer(model, &key, &design)?;
+            Entry::Layer(named(key, meta, design))
+        }
+        Spec::Holdout(spec) => {
+            let design = spec.validate(&key, &mut faults);
+            reference::of_holdout(model, spec, &mut faults);
             let design = faults.or(design).map_err(invalid)?;
-            salt_may_change(model, key, &design)?;
-            Entry::Layer(named(key.clone(), meta, design))
+            frozen::holdout(model, &key, &design)?;
+            Entry::Holdout(named(key, meta, design))
         }
         Spec::Experiment(spec) => {
             let design = spec.validate(&mut faults);
-            integrity::experiment_refers(model, spec, &mut faults);
-            let design = faults.or(design).map_err(invalid)?;
-            Entry::Experiment(Arc::new(experiment_change::put(model, key, design)?))
+            reference::of_experiment(model, &key, spec, &mut faults);
+            let mut design = faults.or(design).map_err(invalid)?;
+            let current = model.experiments.get(&key);
+            design.disabled = kept(spec.disabled, current.map(|it| it.design.disabled));
+            Entry::Experiment(Arc::new(experiment_change::put(model, &key, design)?))
         }
     })
+}
+
+/// A kill switch of which a document says nothing stays as it is: whoever applies a file again must
+/// not bring back what somebody has switched off.
+fn kept(said: Option<bool>, is: Option<bool>) -> bool {
+    said.or(is).unwrap_or_default()
 }
 
 /// The meta of what was never in a model; replaced before it is.
@@ -316,33 +371,6 @@ pub(super) const UNBORN: Meta = Meta {
     updated_at: Timestamp::UNIX_EPOCH,
 };
 
-/// A layer's salt decides which units are in which experiment of it.
-fn salt_may_change(model: &Model, key: &Key, design: &LayerDesign) -> Result<(), ModelError> {
-    let same = model
-        .layers
-        .get(key)
-        .is_none_or(|layer| layer.design.salt == design.salt);
-    let mut begun = model
-        .experiments
-        .values()
-        .filter(|e| e.design.layer == *key && e.state != State::Draft);
-    match begun.next() {
-        Some(experiment) if !same => Err(ModelError::Frozen {
-            kind: Kind::Layer,
-            key: key.clone(),
-            faults: Faults::one(
-                "/salt",
-                format!(
-                    "cannot change while experiment `{}` is not a draft",
-                    experiment.key
-                ),
-                "the salt as it is",
-            ),
-        }),
-        _ => Ok(()),
-    }
-}
-
 fn delete(model: &Model, kind: Kind, key: &Key) -> Result<(), ModelError> {
     if model.entry(kind, key).is_none() {
         return Err(ModelError::Unknown {
@@ -350,7 +378,7 @@ fn delete(model: &Model, kind: Kind, key: &Key) -> Result<(), ModelError> {
             key: key.clone(),
         });
     }
-    let by = integrity::users(model, kind, key);
+    let by = reference::users(model, kind, key);
     if by.is_empty() {
         return Ok(());
     }

@@ -2,31 +2,25 @@
 //! kept one is read back. A document is `{kind, key, revision, created_at, updated_at}` and a body:
 //! the `spec`, and for an experiment its state and buckets.
 
+use super::change::UNBORN;
 use super::cluster::ClusterSpec;
+use super::entry::Entry;
 use super::experiment_spec::ExperimentSpec;
+use super::holdout::HoldoutSpec;
 use super::layer::LayerSpec;
 use super::lifecycle::State;
 use super::placement::{Placement, PlacementError};
+use super::secret::Secret;
+use super::segment::SegmentSpec;
 use super::service::ServiceSpec;
-use super::{Cluster, Experiment, Faults, Key, Kind, Layer, Meta, Model, Named, Service, key};
+use super::settings::{self, SettingsDesign, SettingsSpec};
+use super::{Experiment, Faults, Key, Kind, Meta, Named, key};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
 use watershed_engine::{RangeError, Ranges};
-
-/// One thing of a model, whatever its kind.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Entry {
-    /// A cluster.
-    Cluster(Arc<Cluster>),
-    /// A service.
-    Service(Arc<Service>),
-    /// A layer.
-    Layer(Arc<Layer>),
-    /// An experiment.
-    Experiment(Arc<Experiment>),
-}
 
 /// An entry as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -46,16 +40,22 @@ pub struct Document {
     pub body: Body,
 }
 
-/// The part of a document that the store keeps as one text.
+/// The part of a document that is not the same for every kind. It has no secrets.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Body {
+    /// The settings'.
+    Settings(SpecBody<SettingsSpec>),
     /// A cluster's.
     Cluster(SpecBody<ClusterSpec>),
+    /// A segment's.
+    Segment(Box<SpecBody<SegmentSpec>>),
     /// A service's.
     Service(SpecBody<ServiceSpec>),
     /// A layer's.
     Layer(SpecBody<LayerSpec>),
+    /// A holdout's.
+    Holdout(SpecBody<HoldoutSpec>),
     /// An experiment's.
     Experiment(Box<ExperimentBody>),
 }
@@ -92,6 +92,21 @@ pub struct VariantBody {
     pub buckets: Vec<(u16, u16)>,
 }
 
+/// Settings as the store keeps them: what is shown, and the secrets beside it.
+#[derive(Serialize)]
+struct KeptSettings<'a> {
+    spec: SettingsSpec,
+    secrets: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RestoredSettings {
+    spec: SettingsSpec,
+    #[serde(default)]
+    secrets: BTreeMap<String, Secret>,
+}
+
 /// Why a kept document cannot be read back.
 #[derive(Debug, Error)]
 pub enum RestoreError {
@@ -110,70 +125,23 @@ pub enum RestoreError {
     /// The buckets do not fit the spec.
     #[error(transparent)]
     Placement(#[from] PlacementError),
+    /// There is one document of settings, and it has another name.
+    #[error("settings are kept under `{}`", settings::KEY)]
+    Settings,
 }
 
 impl Entry {
-    /// What it is.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Cluster(_) => Kind::Cluster,
-            Self::Service(_) => Kind::Service,
-            Self::Layer(_) => Kind::Layer,
-            Self::Experiment(_) => Kind::Experiment,
-        }
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn key(&self) -> &Key {
-        match self {
-            Self::Cluster(cluster) => &cluster.key,
-            Self::Service(service) => &service.key,
-            Self::Layer(layer) => &layer.key,
-            Self::Experiment(experiment) => &experiment.key,
-        }
-    }
-
-    /// Its revision and times.
-    #[must_use]
-    pub fn meta(&self) -> Meta {
-        match self {
-            Self::Cluster(cluster) => cluster.meta,
-            Self::Service(service) => service.meta,
-            Self::Layer(layer) => layer.meta,
-            Self::Experiment(experiment) => experiment.meta,
-        }
-    }
-
-    /// The same with another revision and other times.
-    #[must_use]
-    pub fn with_meta(mut self, meta: Meta) -> Self {
-        match &mut self {
-            Self::Cluster(cluster) => Arc::make_mut(cluster).meta = meta,
-            Self::Service(service) => Arc::make_mut(service).meta = meta,
-            Self::Layer(layer) => Arc::make_mut(layer).meta = meta,
-            Self::Experiment(experiment) => Arc::make_mut(experiment).meta = meta,
-        }
-        self
-    }
-
-    /// The part that the store keeps as one text.
+    /// What is shown of it beside name, revision and times.
     #[must_use]
     pub fn body(&self) -> Body {
         match self {
-            Self::Cluster(cluster) => Body::Cluster(SpecBody {
-                spec: (&cluster.design).into(),
-            }),
-            Self::Service(service) => Body::Service(SpecBody {
-                spec: (&service.design).into(),
-            }),
-            Self::Layer(layer) => Body::Layer(SpecBody {
-                spec: (&layer.design).into(),
-            }),
-            Self::Experiment(experiment) => {
-                Body::Experiment(Box::new(ExperimentBody::from(&**experiment)))
-            }
+            Self::Settings(it) => Body::Settings(spec(&it.design)),
+            Self::Cluster(it) => Body::Cluster(spec(&it.design)),
+            Self::Segment(it) => Body::Segment(Box::new(spec(&it.design))),
+            Self::Service(it) => Body::Service(spec(&it.design)),
+            Self::Layer(it) => Body::Layer(spec(&it.design)),
+            Self::Holdout(it) => Body::Holdout(spec(&it.design)),
+            Self::Experiment(it) => Body::Experiment(Box::new(ExperimentBody::from(&**it))),
         }
     }
 
@@ -191,33 +159,85 @@ impl Entry {
         }
     }
 
-    /// Reads a kept body back.
+    /// The text that the store keeps: the body, and the secrets that it does not show.
     ///
     /// # Errors
-    /// [`RestoreError`] for whatever [`Entry::body`] did not write.
-    pub fn restore(kind: Kind, key: &str, meta: Meta, body: &str) -> Result<Self, RestoreError> {
+    /// None in practice: every body is JSON.
+    pub fn kept(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Settings(it) => serde_json::to_string(&KeptSettings {
+                spec: (&it.design).into(),
+                secrets: it.design.secrets(),
+            }),
+            other => serde_json::to_string(&other.body()),
+        }
+    }
+
+    /// Reads a kept text back.
+    ///
+    /// # Errors
+    /// [`RestoreError`] for whatever [`Entry::kept`] did not write.
+    pub fn restore(kind: Kind, key: &str, meta: Meta, kept: &str) -> Result<Self, RestoreError> {
         let key = Key::try_new(key)?;
         let mut faults = Faults::default();
         Ok(match kind {
+            Kind::Settings => Self::Settings(named(restored_key(key)?, meta, settings(kept)?)),
             Kind::Cluster => {
-                let design = read::<ClusterSpec>(body)?.validate(&mut faults);
+                let design = read::<ClusterSpec>(kept)?.validate(&mut faults);
                 Self::Cluster(named(key, meta, faults.or(design)?))
             }
+            Kind::Segment => {
+                let design = read::<SegmentSpec>(kept)?.validate(&mut faults);
+                Self::Segment(named(key, meta, faults.or(design)?))
+            }
             Kind::Service => {
-                let design = read::<ServiceSpec>(body)?.validate(&mut faults);
+                let design = read::<ServiceSpec>(kept)?.validate(&mut faults);
                 Self::Service(named(key, meta, faults.or(design)?))
             }
             Kind::Layer => {
-                let design = read::<LayerSpec>(body)?.validate(&key, &mut faults);
+                let design = read::<LayerSpec>(kept)?.validate(&key, &mut faults);
                 Self::Layer(named(key, meta, faults.or(design)?))
             }
-            Kind::Experiment => Self::Experiment(Arc::new(experiment(key, meta, body)?)),
+            Kind::Holdout => {
+                let design = read::<HoldoutSpec>(kept)?.validate(&key, &mut faults);
+                Self::Holdout(named(key, meta, faults.or(design)?))
+            }
+            Kind::Experiment => Self::Experiment(Arc::new(experiment(key, meta, kept)?)),
         })
     }
 }
 
-fn read<S: for<'de> Deserialize<'de>>(body: &str) -> Result<S, serde_json::Error> {
-    serde_json::from_str::<SpecBody<S>>(body).map(|body| body.spec)
+fn spec<'a, D, S: From<&'a D>>(design: &'a D) -> SpecBody<S> {
+    SpecBody {
+        spec: design.into(),
+    }
+}
+
+fn read<S: for<'de> Deserialize<'de>>(kept: &str) -> Result<S, serde_json::Error> {
+    serde_json::from_str::<SpecBody<S>>(kept).map(|body| body.spec)
+}
+
+fn restored_key(key: Key) -> Result<Key, RestoreError> {
+    if key == *settings::KEY {
+        Ok(key)
+    } else {
+        Err(RestoreError::Settings)
+    }
+}
+
+fn settings(kept: &str) -> Result<SettingsDesign, RestoreError> {
+    let RestoredSettings { spec, secrets } = serde_json::from_str(kept)?;
+    let mut faults = Faults::default();
+    let design = spec.with_secrets(secrets).validate(None, &mut faults);
+    Ok(faults.or(design)?)
+}
+
+impl Entry {
+    /// Settings that nobody has said; never in a model.
+    #[must_use]
+    pub fn unset_settings(key: Key) -> Self {
+        Self::Settings(named(key, UNBORN, SettingsDesign::UNSET))
+    }
 }
 
 /// A design under its name.
@@ -225,8 +245,8 @@ pub(super) fn named<D>(key: Key, meta: Meta, design: D) -> Arc<Named<D>> {
     Arc::new(Named { key, meta, design })
 }
 
-fn experiment(key: Key, meta: Meta, body: &str) -> Result<Experiment, RestoreError> {
-    let body: ExperimentBody = serde_json::from_str(body)?;
+fn experiment(key: Key, meta: Meta, kept: &str) -> Result<Experiment, RestoreError> {
+    let body: ExperimentBody = serde_json::from_str(kept)?;
     let mut faults = Faults::default();
     let design = body.spec.validate(&mut faults);
     let design = faults.or(design)?;
@@ -256,65 +276,6 @@ impl From<&Experiment> for ExperimentBody {
             state: experiment.state,
             allocation: experiment.allocation().iter().collect(),
             variants: experiment.placement.split().iter().map(variant).collect(),
-        }
-    }
-}
-
-impl Model {
-    /// The thing of that kind and name.
-    #[must_use]
-    pub fn entry(&self, kind: Kind, key: &Key) -> Option<Entry> {
-        match kind {
-            Kind::Cluster => self.clusters.get(key).cloned().map(Entry::Cluster),
-            Kind::Service => self.services.get(key).cloned().map(Entry::Service),
-            Kind::Layer => self.layers.get(key).cloned().map(Entry::Layer),
-            Kind::Experiment => self.experiments.get(key).cloned().map(Entry::Experiment),
-        }
-    }
-
-    /// Every thing of that kind, by key.
-    #[must_use]
-    pub fn entries(&self, kind: Kind) -> Vec<Entry> {
-        match kind {
-            Kind::Cluster => self
-                .clusters
-                .values()
-                .cloned()
-                .map(Entry::Cluster)
-                .collect(),
-            Kind::Service => self
-                .services
-                .values()
-                .cloned()
-                .map(Entry::Service)
-                .collect(),
-            Kind::Layer => self.layers.values().cloned().map(Entry::Layer).collect(),
-            Kind::Experiment => {
-                let experiments = self.experiments.values().cloned();
-                experiments.map(Entry::Experiment).collect()
-            }
-        }
-    }
-
-    /// Puts an entry in the place of the one with its kind and name. Says nothing of whether the
-    /// model is then sound: see [`super::integrity`].
-    pub fn insert(&mut self, entry: Entry) {
-        let key = entry.key().clone();
-        match entry {
-            Entry::Cluster(cluster) => drop(self.clusters.insert(key, cluster)),
-            Entry::Service(service) => drop(self.services.insert(key, service)),
-            Entry::Layer(layer) => drop(self.layers.insert(key, layer)),
-            Entry::Experiment(experiment) => drop(self.experiments.insert(key, experiment)),
-        }
-    }
-
-    /// Takes the thing of that kind and name away.
-    pub(super) fn remove(&mut self, kind: Kind, key: &Key) {
-        match kind {
-            Kind::Cluster => drop(self.clusters.remove(key)),
-            Kind::Service => drop(self.services.remove(key)),
-            Kind::Layer => drop(self.layers.remove(key)),
-            Kind::Experiment => drop(self.experiments.remove(key)),
         }
     }
 }

@@ -2,11 +2,16 @@
 //! it and its variants own. How people write it is in `experiment_spec`.
 
 use super::Meta;
-use super::attribute::Attribute;
 use super::audience::Rule;
+use super::hash::Hashing;
 use super::key::Key;
 use super::lifecycle::State;
 use super::placement::Placement;
+use super::requirement::Requirement;
+use super::source::Source;
+use super::sticky::Sticky;
+use super::strategy::Strategy;
+use super::variant::VariantDesign;
 use jiff::Timestamp;
 use watershed_engine::Ranges;
 
@@ -36,9 +41,9 @@ pub struct ExperimentDesign {
     pub unit: Unit,
     /// Who is eligible; everybody where there is none.
     pub audience: Option<Rule>,
-    /// The basis points of the layer it owns, 1..=10000.
+    /// How many buckets of its layer it owns, 1..=10000.
     pub traffic: u32,
-    /// What is compared; never empty, weights add up to 10000.
+    /// What is compared; never empty, weights add up to the buckets of `hashing`.
     pub variants: Vec<VariantDesign>,
     /// The key of the variant that the others are compared with.
     pub control: Key,
@@ -46,6 +51,16 @@ pub struct ExperimentDesign {
     pub fallback: Key,
     /// Salts the variant hash together with the key.
     pub salt: String,
+    /// The variant hash.
+    pub hashing: Hashing,
+    /// What must hold for a unit to be eligible.
+    pub requires: Vec<Requirement>,
+    /// How a variant is chosen.
+    pub strategy: Strategy,
+    /// Where a unit's variant is kept, where it is kept.
+    pub sticky: Option<Sticky>,
+    /// The kill switch: nobody is assigned.
+    pub disabled: bool,
     /// When units are assigned.
     pub window: Window,
     /// Who answers for it.
@@ -61,19 +76,8 @@ pub struct ExperimentDesign {
 pub struct Unit {
     /// What it is: `user`, `conversation`, …
     pub kind: Key,
-    /// Where to read it, in order; headers, cookies and query parameters only, never empty.
-    pub sources: Vec<Attribute>,
-}
-
-/// What one variant says.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VariantDesign {
-    /// Its name.
-    pub key: Key,
-    /// Its share of the experiment's units, in basis points.
-    pub weight: u32,
-    /// The cluster that serves it; on all variants or on none.
-    pub cluster: Option<Key>,
+    /// Where to read it, in order; never empty.
+    pub sources: Vec<Source>,
 }
 
 /// When units are assigned: from `start`, before `end`, to the millisecond.
@@ -88,12 +92,8 @@ pub struct Window {
 /// A variant together with the buckets of the variant hash that it owns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Variant<'a> {
-    /// Its name.
-    pub key: &'a Key,
-    /// Its share of the experiment's units, in basis points.
-    pub weight: u32,
-    /// The cluster that serves it.
-    pub cluster: Option<&'a Key>,
+    /// What it says.
+    pub design: &'a VariantDesign,
     /// Its buckets, as many as its weight.
     pub ranges: &'a Ranges,
 }
@@ -112,12 +112,7 @@ impl Experiment {
             .variants
             .iter()
             .zip(ranges)
-            .map(|(variant, (_, ranges))| Variant {
-                key: &variant.key,
-                weight: variant.weight,
-                cluster: variant.cluster.as_ref(),
-                ranges,
-            })
+            .map(|(design, (_, ranges))| Variant { design, ranges })
     }
 }
 

@@ -1,9 +1,10 @@
-//! How an experiment changes: what it says, its weights, and the steps of its life. What a change is
-//! and how it becomes part of a model is in `change`.
+//! How an experiment changes: what it says, its weights, its salt, and the steps of its life. What a
+//! change is and how it becomes part of a model is in `change`.
 
 use super::change::{ModelError, UNBORN};
-use super::document::Entry;
-use super::fault::Faults;
+use super::entry::Entry;
+use super::experiment_spec::WHOLE;
+use super::frozen;
 use super::lifecycle::{self, Action, State};
 use super::placement::{Placement, PlacementError};
 use super::weights::WeightsSpec;
@@ -26,7 +27,7 @@ pub(super) fn put(
         });
     };
     if current.state != State::Draft {
-        frozen(current, &design)?;
+        frozen::experiment(current, &design)?;
     }
     let previous = (current.design.layer == design.layer).then_some(&current.placement);
     let placement = place(model, key, &design, previous)?;
@@ -34,31 +35,6 @@ pub(super) fn put(
         design,
         placement,
         ..Experiment::clone(current)
-    })
-}
-
-/// What decides a unit's place may only change while no unit has one.
-fn frozen(current: &Experiment, design: &ExperimentDesign) -> Result<(), ModelError> {
-    let old = &current.design;
-    let changed = [
-        ("/layer", old.layer != design.layer),
-        ("/services", old.services != design.services),
-        ("/unit", old.unit != design.unit),
-        ("/salt", old.salt != design.salt),
-    ];
-    let mut faults = Faults::default();
-    for (pointer, _) in changed.iter().filter(|(_, changed)| *changed) {
-        let message = format!("cannot change while the experiment is {}", current.state);
-        faults.add(
-            *pointer,
-            message,
-            "the value as it is; only a draft may change it",
-        );
-    }
-    faults.or(Some(())).map_err(|faults| ModelError::Frozen {
-        kind: Kind::Experiment,
-        key: current.key.clone(),
-        faults,
     })
 }
 
@@ -73,7 +49,9 @@ fn place(
         .values()
         .filter(|other| other.key != *key && other.design.layer == design.layer)
         .map(|other| (&other.key, other.allocation()));
-    Placement::compute(design, previous, neighbours)
+    let layer = model.layers.get(&design.layer);
+    let buckets = layer.map_or(WHOLE, |layer| layer.design.hashing.buckets);
+    Placement::compute(design, previous, buckets, neighbours)
 }
 
 pub(super) fn reweigh(
@@ -94,6 +72,14 @@ pub(super) fn reweigh(
         placement,
         ..current.clone()
     })))
+}
+
+/// Another salt of the variant hash: every unit gets its variant anew. The revision has never been a
+/// salt before, and names the record of the change.
+pub(super) fn reshuffle(model: &Model, key: &Key, revision: u64) -> Result<Entry, ModelError> {
+    let mut experiment = experiment(model, key)?.clone();
+    experiment.design.salt = format!("r{revision}");
+    Ok(Entry::Experiment(Arc::new(experiment)))
 }
 
 pub(super) fn act(model: &Model, key: &Key, action: Action) -> Result<Entry, ModelError> {

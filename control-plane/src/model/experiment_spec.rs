@@ -1,12 +1,17 @@
 //! Experiments as people write them, and their validation into a design. Whether the layer,
 //! services and clusters exist, and which buckets the experiment gets, is for the model.
 
-use super::attribute::{Attribute, Fields};
-use super::audience::RuleSpec;
 use super::check;
-use super::experiment::{ExperimentDesign, Unit, VariantDesign, Window};
+use super::experiment::{ExperimentDesign, Unit, Window};
 use super::fault::Faults;
+use super::hash::{Hash, Hashing};
 use super::key::Key;
+use super::requirement::RequirementSpec;
+use super::rule_spec::RuleSpec;
+use super::source::{Source, SourceSpec};
+use super::sticky::StickySpec;
+use super::strategy::{Strategy, StrategySpec};
+use super::variant::{VariantDesign, VariantSpec};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use watershed_engine::compile::limits;
@@ -28,10 +33,11 @@ pub struct ExperimentSpec {
     /// Who is eligible; everybody where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<RuleSpec>,
-    /// The share of the layer it asks for, in basis points.
+    /// The share of the layer it asks for, in basis points, or in buckets where the layer has another
+    /// number of them.
     #[serde(default = "whole")]
     pub traffic: u64,
-    /// What is compared. The weights add up to 10000.
+    /// What is compared. The weights add up to 10000, or to `buckets`.
     pub variants: Vec<VariantSpec>,
     /// The variant that the others are compared with; the first where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,9 +45,28 @@ pub struct ExperimentSpec {
     /// The variant that takes everybody in a rollback; the control where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
-    /// Salts the variant hash together with the key: another salt is another split.
-    #[serde(default = "first_salt")]
-    pub salt: String,
+    /// Salts the variant hash together with the key: another salt is another split; `1` where not
+    /// given. With another system's hash, what that system salts with, and to be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// The variant hash, for units that move in from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<Hash>,
+    /// The number of buckets of the variant hash, where the hash leaves it open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<u64>,
+    /// What a request must have got of other experiments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<RequirementSpec>,
+    /// How a variant is chosen; by the hash of the unit where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<StrategySpec>,
+    /// Keeps a unit in its variant; the hash alone decides where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<StickySpec>,
+    /// The kill switch: nobody is assigned. It stays as it is where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
     /// When units are first assigned, in RFC 3339; open where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
@@ -70,40 +95,16 @@ pub struct UnitSpec {
     pub sources: Vec<SourceSpec>,
 }
 
-/// One place to read a unit from: exactly one of the fields.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SourceSpec {
-    /// A request header by name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
-    /// A cookie by name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cookie: Option<String>,
-    /// A query parameter by name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query: Option<String>,
-}
-
-/// A variant as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VariantSpec {
-    /// Its name.
-    pub key: String,
-    /// Its share of the experiment's units, in basis points.
-    pub weight: u64,
-    /// The cluster that serves it: on all variants (the experiment routes) or on none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<String>,
-}
-
 fn whole() -> u64 {
     WHOLE.into()
 }
 
-fn first_salt() -> String {
-    "1".to_owned()
+/// What the weights of an experiment must be, for messages.
+pub(super) fn weights_rule(hashing: Hashing) -> String {
+    match hashing.buckets {
+        WHOLE => "weights in basis points that add up to 10000".to_owned(),
+        buckets => format!("weights that add up to {buckets}, the buckets of the hash"),
+    }
 }
 
 impl ExperimentSpec {
@@ -123,14 +124,24 @@ impl ExperimentSpec {
             None => Some(None),
         };
         let traffic = check::number(self.traffic, &(1..=whole()), "/traffic", faults);
-        let variants = self.variants(faults);
+        let hashing = Hashing::validate(self.hash, self.buckets, faults);
+        let variants = self.variants(hashing.unwrap_or_default(), faults);
         let control = self.named(self.control.as_ref(), "/control", faults);
         let fallback = match &self.fallback {
             Some(_) => self.named(self.fallback.as_ref(), "/fallback", faults),
             None => control.clone(),
         };
-        let salt = check::salt(&self.salt, "/salt", faults);
+        let salt = self.salted(hashing.unwrap_or_default(), faults);
         let window = self.window(faults);
+        let requires = RequirementSpec::list(&self.requires, faults);
+        let strategy = match &self.strategy {
+            Some(strategy) => strategy.validate(variants.as_deref(), faults),
+            None => Some(Strategy::default()),
+        };
+        let sticky = match &self.sticky {
+            Some(sticky) => sticky.validate(faults).map(Some),
+            None => Some(None),
+        };
         Some(ExperimentDesign {
             owner: check::text(self.owner.as_ref(), 256, "/owner", faults),
             hypothesis: check::text(self.hypothesis.as_ref(), 4_096, "/hypothesis", faults),
@@ -144,11 +155,30 @@ impl ExperimentSpec {
             control: control?,
             fallback: fallback?,
             salt: salt?,
+            hashing: hashing?,
+            requires: requires?,
+            strategy: strategy?,
+            sticky: sticky?,
+            disabled: self.disabled.unwrap_or_default(),
             window: window?,
         })
     }
 
-    fn variants(&self, faults: &mut Faults) -> Option<Vec<VariantDesign>> {
+    fn salted(&self, hashing: Hashing, faults: &mut Faults) -> Option<String> {
+        let salt = self.salt.as_deref();
+        if salt.is_none() && hashing.hash != Hash::default() {
+            let expected = "what the other system salts with: a flag key, group ID or seed";
+            faults.add(
+                "/salt",
+                "is missing, though the hash is another system's",
+                expected,
+            );
+            return None;
+        }
+        check::salt(salt.unwrap_or("1"), "/salt", faults)
+    }
+
+    fn variants(&self, hashing: Hashing, faults: &mut Faults) -> Option<Vec<VariantDesign>> {
         check::length(
             self.variants.len(),
             &(1..=limits::VARIANTS),
@@ -167,12 +197,9 @@ impl ExperimentSpec {
             .variants
             .iter()
             .fold(0, |sum, variant| sum.saturating_add(variant.weight));
-        if sum != whole() {
-            faults.add(
-                "/variants",
-                format!("weights add up to {sum}"),
-                "weights in basis points that add up to 10000",
-            );
+        if sum != u64::from(hashing.buckets) {
+            let message = format!("weights add up to {sum}");
+            faults.add("/variants", message, weights_rule(hashing));
         }
         self.routes_or_stamps(faults);
         variants.into_iter().collect()
@@ -266,13 +293,13 @@ impl UnitSpec {
         let kind = check::key(&self.kind, "/unit/type", faults);
         let bounds = 1..=limits::UNIT_SOURCES;
         check::length(self.sources.len(), &bounds, "/unit/sources", faults);
-        let sources: Vec<Option<Attribute>> = self
+        let sources: Vec<Option<Source>> = self
             .sources
             .iter()
             .enumerate()
             .map(|(index, source)| source.validate(&format!("/unit/sources/{index}"), faults))
             .collect();
-        let sources: Vec<Attribute> = sources.into_iter().collect::<Option<_>>()?;
+        let sources: Vec<Source> = sources.into_iter().collect::<Option<_>>()?;
         check::unique(&sources, "/unit/sources", faults)?;
         Some(Unit {
             kind: kind?,
@@ -281,46 +308,10 @@ impl UnitSpec {
     }
 }
 
-impl SourceSpec {
-    fn validate(&self, at: &str, faults: &mut Faults) -> Option<Attribute> {
-        let fields = Fields {
-            header: self.header.as_deref(),
-            cookie: self.cookie.as_deref(),
-            query: self.query.as_deref(),
-            ..Fields::default()
-        };
-        let given = fields.given();
-        if given.len() != 1 {
-            faults.add(
-                at,
-                format!("names {} sources", given.len()),
-                "exactly one of `header`, `cookie`, `query`",
-            );
-            return None;
-        }
-        fields.read(at, faults)
-    }
-}
-
-impl VariantSpec {
-    fn validate(&self, at: &str, faults: &mut Faults) -> Option<VariantDesign> {
-        let key = check::key(&self.key, &format!("{at}/key"), faults);
-        let weight = check::number(self.weight, &(0..=whole()), &format!("{at}/weight"), faults);
-        let cluster = match &self.cluster {
-            Some(name) => check::key(name, &format!("{at}/cluster"), faults).map(Some),
-            None => Some(None),
-        };
-        Some(VariantDesign {
-            key: key?,
-            weight: weight?,
-            cluster: cluster?,
-        })
-    }
-}
-
 impl From<&ExperimentDesign> for ExperimentSpec {
     fn from(design: &ExperimentDesign) -> Self {
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let (hash, buckets) = design.hashing.written();
         Self {
             layer: design.layer.to_string(),
             services: design.services.iter().map(Key::to_string).collect(),
@@ -330,7 +321,13 @@ impl From<&ExperimentDesign> for ExperimentSpec {
             variants: design.variants.iter().map(VariantSpec::from).collect(),
             control: Some(design.control.to_string()),
             fallback: Some(design.fallback.to_string()),
-            salt: design.salt.clone(),
+            salt: Some(design.salt.clone()),
+            hash,
+            buckets,
+            requires: design.requires.iter().map(RequirementSpec::from).collect(),
+            strategy: design.strategy.written(),
+            sticky: design.sticky.as_ref().map(StickySpec::from),
+            disabled: design.disabled.then_some(true),
             start: time(design.window.start),
             end: time(design.window.end),
             owner: design.owner.clone(),
@@ -345,30 +342,6 @@ impl From<&Unit> for UnitSpec {
         Self {
             kind: unit.kind.to_string(),
             sources: unit.sources.iter().map(SourceSpec::from).collect(),
-        }
-    }
-}
-
-impl From<&Attribute> for SourceSpec {
-    fn from(attribute: &Attribute) -> Self {
-        let mut spec = Self::default();
-        match attribute {
-            Attribute::Header(name) => spec.header = Some(name.clone()),
-            Attribute::Cookie(name) => spec.cookie = Some(name.clone()),
-            Attribute::Query(name) => spec.query = Some(name.clone()),
-            // A unit is never read from these, see `SourceSpec::validate`.
-            Attribute::Path | Attribute::Method | Attribute::Host => {}
-        }
-        spec
-    }
-}
-
-impl From<&VariantDesign> for VariantSpec {
-    fn from(variant: &VariantDesign) -> Self {
-        Self {
-            key: variant.key.to_string(),
-            weight: variant.weight.into(),
-            cluster: variant.cluster.as_ref().map(Key::to_string),
         }
     }
 }

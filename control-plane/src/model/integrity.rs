@@ -1,11 +1,10 @@
 //! What must hold between the things of a model: what one names exists, what is used is not taken
 //! away, and no two claim the same requests or buckets.
 
-use super::experiment_spec::ExperimentSpec;
 use super::fault::Faults;
 use super::key::Key;
-use super::service::ServiceSpec;
-use super::{Experiment, Kind, Model};
+use super::service::Listener;
+use super::{Experiment, Kind, Model, cycle, reference};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -71,6 +70,38 @@ pub enum Conflict {
         /// The first bucket that both own.
         bucket: u16,
     },
+    /// Things of one kind name one another in a circle.
+    #[error("{kind}s lead back to themselves: {}", circle(.path))]
+    Cycle {
+        /// What they are.
+        kind: Kind,
+        /// From one of them back to itself.
+        path: Vec<Key>,
+    },
+    /// A sticky experiment has nobody to sign its cookie.
+    #[error(
+        "experiment `{experiment}` is sticky, and its cookie is signed; the settings have no signing key"
+    )]
+    Unsigned {
+        /// The experiment.
+        experiment: Key,
+    },
+    /// One Envoy would have to bind addresses of which one contains the other.
+    #[error(
+        "services `{first}` ({first_listener}) and `{second}` ({second_listener}) listen on overlapping addresses in fleet `{fleet}`"
+    )]
+    Listeners {
+        /// The service that comes first by key.
+        first: Key,
+        /// Its listener.
+        first_listener: Listener,
+        /// The other one, or the same.
+        second: Key,
+        /// Its listener.
+        second_listener: Listener,
+        /// The fleet that serves both.
+        fleet: Key,
+    },
     /// Something is named that is not there.
     #[error("{kind} `{key}` refers to what does not exist: {faults}")]
     Dangling {
@@ -83,66 +114,9 @@ pub enum Conflict {
     },
 }
 
-/// Notes a fault for each name in a service that is not in the model.
-pub(super) fn service_refers(model: &Model, spec: &ServiceSpec, faults: &mut Faults) {
-    exists(
-        &model.clusters,
-        Kind::Cluster,
-        &spec.default_cluster,
-        "/default_cluster",
-        faults,
-    );
-}
-
-/// Notes a fault for each name in an experiment that is not in the model.
-pub(super) fn experiment_refers(model: &Model, spec: &ExperimentSpec, faults: &mut Faults) {
-    exists(&model.layers, Kind::Layer, &spec.layer, "/layer", faults);
-    for (index, service) in spec.services.iter().enumerate() {
-        let at = format!("/services/{index}");
-        exists(&model.services, Kind::Service, service, &at, faults);
-    }
-    for (index, variant) in spec.variants.iter().enumerate() {
-        if let Some(cluster) = &variant.cluster {
-            let at = format!("/variants/{index}/cluster");
-            exists(&model.clusters, Kind::Cluster, cluster, &at, faults);
-        }
-    }
-}
-
-fn exists<T>(known: &BTreeMap<Key, T>, kind: Kind, name: &str, at: &str, faults: &mut Faults) {
-    // What is no key at all is said by validation.
-    if known.contains_key(name) || Key::try_new(name).is_err() {
-        return;
-    }
-    let some: Vec<&str> = known.keys().take(10).map(Key::as_str).collect();
-    let expected = match (some.is_empty(), known.len() > some.len()) {
-        (true, _) => format!("a {kind} that exists; there is none yet"),
-        (false, true) => format!("a {kind} that exists, as {}, …", some.join(", ")),
-        (false, false) => format!("a {kind} that exists: {}", some.join(", ")),
-    };
-    faults.add(at, format!("there is no {kind} `{name}`"), expected);
-}
-
-/// Who uses the thing of that kind and name, as `service chat`, `experiment chat-model`, …
-#[must_use]
-pub fn users(model: &Model, kind: Kind, key: &Key) -> Vec<String> {
-    let by_service = model
-        .services
-        .values()
-        .filter(|service| kind == Kind::Cluster && service.design.default_cluster == *key)
-        .map(|service| format!("service `{}`", service.key));
-    let names = |experiment: &Experiment| match kind {
-        Kind::Cluster => experiment.design.clusters().any(|cluster| cluster == key),
-        Kind::Service => experiment.design.services.contains(key),
-        Kind::Layer => experiment.design.layer == *key,
-        Kind::Experiment => false,
-    };
-    let by_experiment = model
-        .experiments
-        .values()
-        .filter(|experiment| names(experiment))
-        .map(|experiment| format!("experiment `{}`", experiment.key));
-    by_service.chain(by_experiment).collect()
+fn circle(path: &[Key]) -> String {
+    let names: Vec<String> = path.iter().map(|key| format!("`{key}`")).collect();
+    names.join(" → ")
 }
 
 /// Everything that must hold in a model, whoever made it.
@@ -151,39 +125,83 @@ pub fn users(model: &Model, kind: Kind, key: &Key) -> Vec<String> {
 /// The first [`Conflict`].
 pub fn check(model: &Model) -> Result<(), Box<Conflict>> {
     references(model)?;
+    cycles(model)?;
+    signed(model)?;
     buckets(model)?;
     requests(model)?;
+    listeners(model)?;
     routes(model)?;
     units(model)
 }
 
 fn references(model: &Model) -> Result<(), Box<Conflict>> {
-    let cluster = |key: &Key| model.clusters.contains_key(key);
-    for (key, service) in &model.services {
-        if !cluster(&service.design.default_cluster) {
-            let mut faults = Faults::default();
-            service_refers(model, &(&service.design).into(), &mut faults);
-            return Err(dangling(Kind::Service, key, faults));
-        }
+    match reference::dangling(model) {
+        None => Ok(()),
+        Some((entry, faults)) => Err(Box::new(Conflict::Dangling {
+            kind: entry.kind(),
+            key: entry.key().clone(),
+            faults,
+        })),
     }
-    for (key, experiment) in &model.experiments {
-        let design = &experiment.design;
-        let mut services = design.services.iter();
-        let complete = model.layers.contains_key(&design.layer)
-            && services.all(|service| model.services.contains_key(service))
-            && design.clusters().all(cluster);
-        if !complete {
-            let mut faults = Faults::default();
-            experiment_refers(model, &design.into(), &mut faults);
-            return Err(dangling(Kind::Experiment, key, faults));
+}
+
+/// Segments and experiments can be evaluated in some order.
+fn cycles(model: &Model) -> Result<(), Box<Conflict>> {
+    let segments = model.segments.values();
+    let named = segments.map(|it| (&it.key, it.design.rule.segments()));
+    let experiments = model.experiments.values();
+    let required = experiments.map(|it| {
+        let requires = it.design.requires.iter();
+        (&it.key, requires.map(|r| &r.experiment).collect())
+    });
+    let found = [
+        (Kind::Segment, cycle::find(&named.collect())),
+        (Kind::Experiment, cycle::find(&required.collect())),
+    ];
+    match found
+        .into_iter()
+        .find_map(|(kind, path)| path.map(|path| (kind, path)))
+    {
+        None => Ok(()),
+        Some((kind, path)) => Err(Box::new(Conflict::Cycle { kind, path })),
+    }
+}
+
+/// A cookie that nobody signs would keep nobody.
+fn signed(model: &Model) -> Result<(), Box<Conflict>> {
+    if !model.settings().signing_keys.is_empty() {
+        return Ok(());
+    }
+    let mut experiments = model.experiments.values();
+    match experiments.find(|it| it.design.sticky.is_some()) {
+        None => Ok(()),
+        Some(sticky) => Err(Box::new(Conflict::Unsigned {
+            experiment: sticky.key.clone(),
+        })),
+    }
+}
+
+/// An Envoy binds each address once, and one that takes every address leaves none for another.
+fn listeners(model: &Model) -> Result<(), Box<Conflict>> {
+    let mut bound: BTreeMap<(&Key, u16), Vec<(&Key, Listener)>> = BTreeMap::new();
+    for service in model.services.values() {
+        for (fleet, listener) in pairs(&service.design.fleets, &service.design.listeners) {
+            let beside = bound.entry((fleet, listener.port)).or_default();
+            if let Some((first, other)) = beside.iter().find(|(_, it)| it.overlaps(listener)) {
+                return Err(Box::new(Conflict::Listeners {
+                    first: (*first).clone(),
+                    first_listener: *other,
+                    second: service.key.clone(),
+                    second_listener: *listener,
+                    fleet: fleet.clone(),
+                }));
+            }
+            if !beside.iter().any(|(_, it)| it == listener) {
+                beside.push((&service.key, *listener));
+            }
         }
     }
     Ok(())
-}
-
-fn dangling(kind: Kind, key: &Key, faults: Faults) -> Box<Conflict> {
-    let key = key.clone();
-    Box::new(Conflict::Dangling { kind, key, faults })
 }
 
 /// Experiments of a layer own different buckets.

@@ -1,5 +1,5 @@
-//! The model: clusters, services, layers and experiments, validated, and the pure functions that
-//! change them.
+//! The model: settings, clusters, segments, services, layers, holdouts and experiments, validated,
+//! and the pure functions that change them.
 //!
 //! A `FooSpec` is what people write and is not trusted; a `FooDesign` is validated and is what a
 //! `Foo` of the model says. [`change::apply`] is the only way from one model to the next. No I/O,
@@ -10,19 +10,40 @@ pub mod audience;
 pub mod change;
 mod check;
 pub mod cluster;
+pub mod comparison;
+mod cycle;
 pub mod document;
+pub mod duration;
+pub mod entry;
 pub mod experiment;
 mod experiment_change;
 pub mod experiment_spec;
 pub mod fault;
+mod frozen;
+pub mod hash;
+pub mod holdout;
 pub mod integrity;
 pub mod key;
 pub mod layer;
 pub mod lifecycle;
+mod network;
 pub mod placement;
+mod reference;
+pub mod requirement;
+pub mod routing_rule;
+pub mod rule_spec;
+pub mod secret;
+pub mod segment;
 pub mod service;
+pub mod settings;
+pub mod source;
+pub mod sticky;
+pub mod strategy;
+pub mod switch;
 #[cfg(test)]
 mod tests;
+pub mod unique;
+pub mod variant;
 pub mod weights;
 
 use jiff::Timestamp;
@@ -34,9 +55,12 @@ use std::sync::Arc;
 pub use cluster::ClusterDesign;
 pub use experiment::{Experiment, ExperimentDesign};
 pub use fault::{Fault, Faults};
+pub use holdout::HoldoutDesign;
 pub use key::Key;
 pub use layer::LayerDesign;
+pub use segment::SegmentDesign;
 pub use service::ServiceDesign;
+pub use settings::SettingsDesign;
 
 /// Everything the control plane knows of its users' wishes. Cheap to clone.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -44,12 +68,18 @@ pub struct Model {
     /// The revision of the last change; 0 for none. Each change has the next one, whatever it
     /// changes, so that no two states of anything ever share a revision.
     pub revision: u64,
+    /// What is true of the whole installation: at most one, under [`settings::KEY`].
+    pub settings: BTreeMap<Key, Arc<Settings>>,
     /// Who can serve.
     pub clusters: BTreeMap<Key, Arc<Cluster>>,
+    /// Who is meant, by name.
+    pub segments: BTreeMap<Key, Arc<Segment>>,
     /// What is served.
     pub services: BTreeMap<Key, Arc<Service>>,
     /// Where experiments share units.
     pub layers: BTreeMap<Key, Arc<Layer>>,
+    /// Who is left alone.
+    pub holdouts: BTreeMap<Key, Arc<Holdout>>,
     /// What is compared.
     pub experiments: BTreeMap<Key, Arc<Experiment>>,
 }
@@ -65,12 +95,18 @@ pub struct Named<D> {
     pub design: D,
 }
 
+/// The settings of the model.
+pub type Settings = Named<SettingsDesign>;
 /// A cluster of the model.
 pub type Cluster = Named<ClusterDesign>;
+/// A segment of the model.
+pub type Segment = Named<SegmentDesign>;
 /// A service of the model.
 pub type Service = Named<ServiceDesign>;
 /// A layer of the model.
 pub type Layer = Named<LayerDesign>;
+/// A holdout of the model.
+pub type Holdout = Named<HoldoutDesign>;
 
 /// When something came to be what it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,31 +119,49 @@ pub struct Meta {
     pub updated_at: Timestamp,
 }
 
-/// The four kinds of thing in a model.
+/// The kinds of thing in a model.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// [`Settings`]
+    Settings,
     /// [`Cluster`]
     Cluster,
+    /// [`Segment`]
+    Segment,
     /// [`Service`]
     Service,
     /// [`Layer`]
     Layer,
+    /// [`Holdout`]
+    Holdout,
     /// [`Experiment`]
     Experiment,
 }
 
 impl Kind {
-    /// Every kind, in an order in which they can be made: a kind refers only to earlier ones.
-    pub const ALL: [Self; 4] = [Self::Cluster, Self::Service, Self::Layer, Self::Experiment];
+    /// Every kind, in an order in which they can be made: a kind refers only to earlier ones and to
+    /// itself.
+    pub const ALL: [Self; 7] = [
+        Self::Settings,
+        Self::Cluster,
+        Self::Segment,
+        Self::Service,
+        Self::Layer,
+        Self::Holdout,
+        Self::Experiment,
+    ];
 
     /// The word for one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Settings => "settings",
             Self::Cluster => "cluster",
+            Self::Segment => "segment",
             Self::Service => "service",
             Self::Layer => "layer",
+            Self::Holdout => "holdout",
             Self::Experiment => "experiment",
         }
     }
@@ -120,6 +174,13 @@ impl fmt::Display for Kind {
 }
 
 impl Model {
+    /// What is true of the whole installation, said or not.
+    #[must_use]
+    pub fn settings(&self) -> &SettingsDesign {
+        let said = self.settings.get(settings::KEY);
+        said.map_or(const { &SettingsDesign::UNSET }, |said| &said.design)
+    }
+
     /// The fleets that any service names.
     #[must_use]
     pub fn fleets(&self) -> std::collections::BTreeSet<&Key> {

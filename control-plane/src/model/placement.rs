@@ -19,10 +19,12 @@ pub struct Placement {
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
 pub enum PlacementError {
     /// The layer has too few free buckets.
-    #[error("layer `{layer}` has {free} free buckets of 10000, {wanted} are asked for{}", holders(.held))]
+    #[error("layer `{layer}` has {free} free buckets of {buckets}, {wanted} are asked for{}", holders(.held))]
     Full {
         /// The layer.
         layer: Key,
+        /// All its buckets.
+        buckets: u32,
         /// The buckets asked for.
         wanted: u32,
         /// The buckets that the experiment could have, its own among them.
@@ -56,14 +58,15 @@ fn holders(held: &[(Key, u32)]) -> String {
 }
 
 impl Placement {
-    /// Places `design` beside the `neighbours` of its layer, as close to `previous` as can be.
-    /// `previous` must be of the same layer.
+    /// Places `design` among the `buckets` of its layer beside its `neighbours` there, as close to
+    /// `previous` as can be. `previous` must be of the same layer.
     ///
     /// # Errors
     /// [`PlacementError::Full`] where the neighbours leave too little.
     pub fn compute<'a>(
         design: &ExperimentDesign,
         previous: Option<&Self>,
+        buckets: u32,
         neighbours: impl IntoIterator<Item = (&'a Key, &'a Ranges)>,
     ) -> Result<Self, PlacementError> {
         let mut taken = Vec::new();
@@ -74,10 +77,12 @@ impl Placement {
         }
         let nothing = Ranges::default();
         let owned = previous.map_or(&nothing, |placement| &placement.allocation);
-        let within = Ranges::try_new(taken)?.complement();
+        let all = Ranges::full().lowest(buckets);
+        let within = all.difference(&Ranges::try_new(taken)?);
         if within.size() < design.traffic {
             return Err(PlacementError::Full {
                 layer: design.layer.clone(),
+                buckets,
                 wanted: design.traffic,
                 free: within.size(),
                 held,
@@ -85,7 +90,7 @@ impl Placement {
         }
         let allocation = resize(owned, &within.difference(owned), design.traffic)?;
         let before = previous.map_or(&[] as &[_], |placement| &placement.split);
-        let split = reallocate(before, &weights(design))?;
+        let split = split(before, design)?;
         Ok(Self { allocation, split })
     }
 
@@ -114,6 +119,9 @@ impl Placement {
             }
             taken = taken.union(ranges);
         }
+        if !taken.difference(&folded(design)).is_empty() {
+            return misfit("variants own buckets that the hash does not have".to_owned());
+        }
         Ok(Self { allocation, split })
     }
 
@@ -130,7 +138,36 @@ impl Placement {
     }
 }
 
+/// The buckets that the variant hash can give.
+fn folded(design: &ExperimentDesign) -> Ranges {
+    Ranges::full().lowest(design.hashing.buckets)
+}
+
+/// Splits the buckets of the variant hash. The engine gives out all buckets there are, so those that
+/// the hash does not have stay with nobody, whose name no variant can have.
+fn split(
+    before: &[(String, Ranges)],
+    design: &ExperimentDesign,
+) -> Result<Vec<(String, Ranges)>, AllocationError> {
+    let beyond = folded(design).complement();
+    if beyond.is_empty() {
+        return reallocate(before, &weights(design));
+    }
+    let nobody = String::new();
+    let mut weights = weights(design);
+    weights.push((nobody.clone(), beyond.size()));
+    // Where the hash had other buckets, nothing of the old split means anything.
+    let fits = before.iter().all(|(_, ranges)| !ranges.intersects(&beyond));
+    let mut before = if fits { before.to_vec() } else { Vec::new() };
+    before.push((nobody, beyond));
+    let mut split = reallocate(&before, &weights)?;
+    split.pop();
+    Ok(split)
+}
+
 fn weights(design: &ExperimentDesign) -> Vec<(String, u32)> {
-    let weight = |v: &super::experiment::VariantDesign| (v.key.to_string(), v.weight);
-    design.variants.iter().map(weight).collect()
+    let variants = design.variants.iter();
+    variants
+        .map(|variant| (variant.key.to_string(), variant.weight))
+        .collect()
 }

@@ -5,6 +5,7 @@ use super::check;
 use super::cluster::is_dns_name;
 use super::fault::Faults;
 use super::key::Key;
+use super::routing_rule::{RoutingRule, RoutingRuleSpec};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -33,6 +34,9 @@ pub struct ServiceSpec {
     pub path_prefixes: Vec<String>,
     /// The cluster for requests that no experiment routes.
     pub default_cluster: String,
+    /// Where requests go by attribute that no experiment routes; the first rule that holds counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routing_rules: Vec<RoutingRuleSpec>,
     /// How long a whole request may take, in milliseconds; 0 (and not given) for no limit, because
     /// a streamed answer has no known length.
     #[serde(default)]
@@ -77,6 +81,8 @@ pub struct ServiceDesign {
     pub path_prefixes: Vec<String>,
     /// The cluster for requests that no experiment routes.
     pub default_cluster: Key,
+    /// Where requests go by attribute that no experiment routes.
+    pub routing_rules: Vec<RoutingRule>,
     /// How long a whole request may take, in milliseconds; 0 for no limit.
     pub timeout_ms: u32,
 }
@@ -88,6 +94,14 @@ pub struct Listener {
     pub address: IpAddr,
     /// The TCP port, never 0.
     pub port: u16,
+}
+
+impl ServiceDesign {
+    /// The clusters that its requests may go to without an experiment.
+    pub fn clusters(&self) -> impl Iterator<Item = &Key> {
+        let ruled = self.routing_rules.iter().map(|rule| &rule.cluster);
+        ruled.chain([&self.default_cluster])
+    }
 }
 
 impl ServiceSpec {
@@ -114,6 +128,7 @@ impl ServiceSpec {
             PATH_RULE,
         );
         let default_cluster = check::key(&self.default_cluster, "/default_cluster", faults);
+        let routing_rules = RoutingRuleSpec::list(&self.routing_rules, faults);
         let timeout_ms = check::number(self.timeout_ms, &(0..=86_400_000), "/timeout_ms", faults);
         Some(ServiceDesign {
             fleets: fleets?,
@@ -121,6 +136,7 @@ impl ServiceSpec {
             hosts: hosts?,
             path_prefixes: path_prefixes?,
             default_cluster: default_cluster?,
+            routing_rules: routing_rules?,
             timeout_ms: timeout_ms?,
         })
     }
@@ -213,6 +229,17 @@ fn path_prefix(path: &str) -> Option<String> {
     Some(if trimmed.is_empty() { "/" } else { trimmed }.to_owned())
 }
 
+impl Listener {
+    /// Whether one process could not bind both: one takes every address of the other's family.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self != other
+            && self.port == other.port
+            && self.address.is_ipv4() == other.address.is_ipv4()
+            && (self.address.is_unspecified() || other.address.is_unspecified())
+    }
+}
+
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         std::net::SocketAddr::new(self.address, self.port).fmt(f)
@@ -231,6 +258,11 @@ impl From<&ServiceDesign> for ServiceSpec {
             hosts: design.hosts.clone(),
             path_prefixes: design.path_prefixes.clone(),
             default_cluster: design.default_cluster.to_string(),
+            routing_rules: design
+                .routing_rules
+                .iter()
+                .map(RoutingRuleSpec::from)
+                .collect(),
             timeout_ms: design.timeout_ms.into(),
         }
     }

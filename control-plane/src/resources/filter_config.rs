@@ -1,15 +1,16 @@
-//! The filter's configuration from the model: the services in scope, and the experiments that run on
-//! them. Drafts and paused experiments stay out, and with them their audiences: nobody is assigned.
+//! The filter's configuration from the model: the services in scope, the experiments that run on
+//! them, and what those name. Drafts and paused experiments stay out, and with them their
+//! audiences: nobody is assigned. How single parts become messages is in `filter_message`.
 
+use super::filter_message::{
+    elsewhere, experiment, holdout, layer, requirement, rule, service, settings,
+};
 use super::service::Scope;
 use super::wire::content_hash;
-use crate::model::Model;
-use crate::model::attribute::Attribute;
-use crate::model::audience::{Rule, Test};
-use crate::model::experiment::{Experiment, Variant};
+use crate::model::audience::Rule;
 use crate::model::key::Key;
-use crate::model::lifecycle::State;
-use jiff::Timestamp;
+use crate::model::requirement::Requirement;
+use crate::model::{Experiment, Model};
 use prost::Message as _;
 use std::collections::BTreeSet;
 use watershed_proto::CONFIG_SCHEMA;
@@ -18,131 +19,111 @@ use watershed_proto::filter::v1 as pb;
 /// The configuration for the services of `scopes`, in their order.
 pub(super) fn filter_config(model: &Model, scopes: &[&Scope<'_>]) -> pb::FilterConfig {
     let here: BTreeSet<&Key> = scopes.iter().map(|s| s.key).collect();
-    let experiments: Vec<pb::Experiment> = model
-        .experiments
-        .values()
-        .filter_map(|e| experiment(e, &here))
-        .collect();
-    let used: BTreeSet<&str> = experiments.iter().map(|e| e.layer.as_str()).collect();
-    let layers = model
-        .layers
-        .values()
-        .filter(|l| used.contains(l.key.as_str()));
+    let served = served(model, &here);
+    let layers: BTreeSet<&Key> = served.iter().map(|e| &e.design.layer).collect();
+    let audiences = served.iter().filter_map(|e| e.design.audience.as_ref());
+    let routing = scopes.iter().flat_map(|s| &s.service.routing_rules);
+    let segments = segments(model, audiences.chain(routing.map(|rule| &rule.when)));
     let mut config = pb::FilterConfig {
         schema: CONFIG_SCHEMA,
         version: String::new(),
         services: scopes.iter().map(|s| service(s)).collect(),
-        layers: layers
-            .map(|layer| pb::Layer {
-                key: layer.key.to_string(),
-                salt: layer.design.salt.clone(),
-                hash: pb::Hash::Murmur3V1.into(),
-                ..pb::Layer::default()
+        layers: model
+            .layers
+            .values()
+            .filter(|it| layers.contains(&it.key))
+            .map(|it| layer(it))
+            .collect(),
+        experiments: served
+            .iter()
+            .map(|it| {
+                let reach = reach(model, &it.design.requires);
+                pb::Experiment {
+                    requires: reach.requires.into_iter().map(requirement).collect(),
+                    disabled: it.design.disabled || reach.is_hopeless,
+                    ..if is_here(it, &here) {
+                        experiment(it, &here)
+                    } else {
+                        elsewhere(experiment(it, &here))
+                    }
+                }
             })
             .collect(),
-        experiments,
-        ..pb::FilterConfig::default()
+        segments: segments
+            .into_iter()
+            .filter_map(|key| model.segments.get(key))
+            .map(|it| pb::Segment {
+                key: it.key.to_string(),
+                rule: Some(rule(&it.design.rule)),
+            })
+            .collect(),
+        holdouts: model
+            .holdouts
+            .values()
+            .filter(|it| layers.iter().any(|layer| it.design.covers(layer)))
+            .map(|it| holdout(it))
+            .collect(),
+        ..settings(model.settings())
     };
     config.version = content_hash(&config.encode_to_vec());
     config
 }
 
-fn service(scope: &Scope<'_>) -> pb::Service {
-    pb::Service {
-        key: scope.key.to_string(),
-        hosts: scope.service.hosts.clone(),
-        path_prefixes: scope.service.path_prefixes.clone(),
-        default_cluster: scope.default_cluster().to_owned(),
-        ..pb::Service::default()
-    }
-}
-
-/// `None` where the experiment has nothing to say `here`.
-fn experiment(experiment: &Experiment, here: &BTreeSet<&Key>) -> Option<pb::Experiment> {
-    let mode = match experiment.state {
-        State::Draft | State::Paused => return None,
-        State::Running => pb::Mode::Run,
-        State::RolledBack => pb::Mode::Fallback,
-    };
-    let design = &experiment.design;
-    let services: Vec<String> = design
-        .services
-        .iter()
-        .filter(|key| here.contains(key))
-        .map(Key::to_string)
+/// The experiments that run on the services `here`, and those that they require, wherever these run.
+fn served<'a>(model: &'a Model, here: &BTreeSet<&Key>) -> Vec<&'a Experiment> {
+    let all = || model.experiments.values().map(AsRef::as_ref);
+    let running = |it: &&Experiment| it.state.is_served();
+    let mut next: Vec<&Experiment> = all()
+        .filter(running)
+        .filter(|it| is_here(it, here))
         .collect();
-    if here.is_empty() || (services.is_empty() && !design.services.is_empty()) {
-        return None;
+    let mut found = BTreeSet::new();
+    while let Some(experiment) = next.pop() {
+        if found.insert(&experiment.key) {
+            let required = experiment.design.requires.iter();
+            let required = required.filter_map(|it| model.experiments.get(&it.experiment));
+            next.extend(required.map(AsRef::as_ref).filter(running));
+        }
     }
-    Some(pb::Experiment {
-        key: experiment.key.to_string(),
-        layer: design.layer.to_string(),
-        salt: design.salt.clone(),
-        services,
-        unit_type: design.unit.kind.to_string(),
-        unit_sources: design.unit.sources.iter().map(attribute).collect(),
-        audience: design.audience.as_ref().map(rule),
-        allocation: experiment.allocation().to_proto(),
-        variants: experiment.variants().map(variant).collect(),
-        fallback: design.fallback.to_string(),
-        start_ms: design.window.start.map_or(0, Timestamp::as_millisecond),
-        end_ms: design.window.end.map_or(0, Timestamp::as_millisecond),
-        mode: mode.into(),
-        ..pb::Experiment::default()
-    })
+    all().filter(|it| found.contains(&it.key)).collect()
 }
 
-fn variant(variant: Variant<'_>) -> pb::Variant {
-    pb::Variant {
-        key: variant.key.to_string(),
-        ranges: variant.ranges.to_proto(),
-        cluster: variant.cluster.map(Key::to_string).unwrap_or_default(),
-        ..pb::Variant::default()
-    }
+fn is_here(experiment: &Experiment, here: &BTreeSet<&Key>) -> bool {
+    here.iter().any(|key| experiment.design.covers(key))
 }
 
-fn attribute(attribute: &Attribute) -> pb::Attribute {
-    use pb::attribute::Source;
-    let source = match attribute {
-        Attribute::Header(name) => Source::Header(name.clone()),
-        Attribute::Cookie(name) => Source::Cookie(name.clone()),
-        Attribute::Query(name) => Source::Query(name.clone()),
-        Attribute::Path => Source::Path(pb::Empty {}),
-        Attribute::Method => Source::Method(pb::Empty {}),
-        Attribute::Host => Source::Host(pb::Empty {}),
+/// What of an experiment's requirements is left to the filter.
+struct Reach<'a> {
+    /// Those about experiments that the filter knows.
+    requires: Vec<&'a Requirement>,
+    /// Whether one of them cannot hold: nobody is in an experiment that is not served.
+    is_hopeless: bool,
+}
+
+/// An experiment that is not served is not in the configuration. Nobody is in it, which decides
+/// every requirement about it.
+fn reach<'a>(model: &Model, requires: &'a [Requirement]) -> Reach<'a> {
+    let is_served = |requirement: &&Requirement| {
+        let required = model.experiments.get(&requirement.experiment);
+        required.is_some_and(|required| required.state.is_served())
     };
-    pb::Attribute {
-        source: Some(source),
+    let (known, decided): (Vec<_>, Vec<_>) = requires.iter().partition(is_served);
+    Reach {
+        requires: known,
+        is_hopeless: decided.iter().any(|requirement| !requirement.not),
     }
 }
 
-fn rule(from: &Rule) -> pb::Rule {
-    use pb::rule::Rule as Wire;
-    let list = |rules: &[Rule]| pb::Rules {
-        rules: rules.iter().map(rule).collect(),
-    };
-    let wire = match from {
-        Rule::All(rules) => Wire::All(list(rules)),
-        Rule::Any(rules) => Wire::Any(list(rules)),
-        Rule::Not(inner) => Wire::Not(Box::new(rule(inner))),
-        Rule::Condition(source, test) => Wire::Condition(condition(source, test)),
-    };
-    pb::Rule { rule: Some(wire) }
-}
-
-fn condition(source: &Attribute, test: &Test) -> pb::Condition {
-    use pb::condition::Test as Wire;
-    let test = match test {
-        Test::Equals(value) => Wire::Equals(value.clone()),
-        Test::OneOf(values) => Wire::OneOf(pb::Strings {
-            values: values.clone(),
-        }),
-        Test::Prefix(value) => Wire::Prefix(value.clone()),
-        Test::Present => Wire::Present(pb::Empty {}),
-    };
-    pb::Condition {
-        attribute: Some(attribute(source)),
-        test: Some(test),
-        ..pb::Condition::default()
+/// The segments that the rules name, and those that these name.
+fn segments<'a>(model: &'a Model, rules: impl Iterator<Item = &'a Rule>) -> BTreeSet<&'a Key> {
+    let mut found = BTreeSet::new();
+    let mut next: Vec<&Key> = rules.flat_map(Rule::segments).collect();
+    while let Some(key) = next.pop() {
+        if found.insert(key)
+            && let Some(segment) = model.segments.get(key)
+        {
+            next.extend(segment.design.rule.segments());
+        }
     }
+    found
 }

@@ -4,6 +4,8 @@
 mod cluster;
 mod extension;
 mod filter_config;
+mod filter_message;
+mod filter_rule;
 mod listener;
 mod route;
 mod service;
@@ -152,13 +154,15 @@ fn add_filter(
 
 /// The clusters that the filter may choose.
 fn chosen(config: &FilterConfig) -> BTreeSet<String> {
-    let variants = config
-        .experiments
-        .iter()
-        .flat_map(|experiment| &experiment.variants);
+    let experiments = config.experiments.iter();
+    let variants = experiments.flat_map(|experiment| &experiment.variants);
+    let services = config.services.iter();
+    let rules = services.flat_map(|service| &service.routing_rules);
     variants
-        .map(|v| v.cluster.clone())
+        .map(|variant| &variant.cluster)
+        .chain(rules.map(|rule| &rule.cluster))
         .filter(|cluster| !cluster.is_empty())
+        .cloned()
         .collect()
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Scope<'a> {
     pub(super) key: &'a Key,
     /// The service.
     pub(super) service: &'a ServiceDesign,
-    /// The clusters that an experiment may choose for it, and its default cluster.
+    /// The clusters that an experiment or a routing rule may choose for it, and its default cluster.
     pub(super) clusters: BTreeSet<&'a str>,
 }
 
@@ -57,10 +57,7 @@ fn scope<'a>(model: &'a Model, key: &'a Key, service: &'a ServiceDesign) -> Scop
         .values()
         .filter(|experiment| experiment.design.services.contains(key))
         .flat_map(|experiment| experiment.design.clusters());
-    let clusters = chosen
-        .chain([&service.default_cluster])
-        .map(Key::as_str)
-        .collect();
+    let clusters = chosen.chain(service.clusters()).map(Key::as_str).collect();
     Scope {
         key,
         service,

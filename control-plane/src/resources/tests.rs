@@ -5,6 +5,7 @@ use super::*;
 use crate::cli::manifest::{self, Manifest};
 use crate::model::change::{self, Change, Precondition, Spec};
 use crate::model::lifecycle::Action;
+use crate::model::settings;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
@@ -16,6 +17,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use envoy_types::pb::google::protobuf::{Any, BytesValue};
 use jiff::Timestamp;
 use prost::Message;
+use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -45,19 +47,23 @@ fn model(manifests: &[Manifest], acts: &[(&str, Action)]) -> Model {
 }
 
 fn put(manifest: &Manifest) -> Change {
-    let key = Key::try_new(&manifest.key).unwrap();
-    let spec = manifest.spec.clone();
-    Change::Put(
-        key,
-        match manifest.kind {
-            manifest::Kind::Cluster => Spec::Cluster(serde_json::from_value(spec).unwrap()),
-            manifest::Kind::Layer => Spec::Layer(serde_json::from_value(spec).unwrap()),
-            manifest::Kind::Service => Spec::Service(serde_json::from_value(spec).unwrap()),
-            manifest::Kind::Experiment => {
-                Spec::Experiment(Box::new(serde_json::from_value(spec).unwrap()))
-            }
-        },
-    )
+    fn read<S: DeserializeOwned>(manifest: &Manifest) -> S {
+        serde_json::from_value(manifest.spec.clone()).unwrap()
+    }
+    let name = match manifest.kind {
+        manifest::Kind::Settings => settings::KEY,
+        _ => &manifest.key,
+    };
+    let spec = match manifest.kind {
+        manifest::Kind::Settings => Spec::Settings(read(manifest)),
+        manifest::Kind::Cluster => Spec::Cluster(read(manifest)),
+        manifest::Kind::Segment => Spec::Segment(read(manifest)),
+        manifest::Kind::Layer => Spec::Layer(read(manifest)),
+        manifest::Kind::Holdout => Spec::Holdout(read(manifest)),
+        manifest::Kind::Service => Spec::Service(read(manifest)),
+        manifest::Kind::Experiment => Spec::Experiment(read(manifest)),
+    };
+    Change::Put(Key::try_new(name).unwrap(), spec)
 }
 
 /// Compares with the golden file, or writes it where `WATERSHED_GOLDEN=write` asks for that.

@@ -2,7 +2,7 @@
 
 use super::{Author, StoreError};
 use crate::model::change::Edit;
-use crate::model::document::Entry;
+use crate::model::entry::Entry;
 use sqlx::{AnyConnection, Row};
 
 /// The revision of the last change; 0 where there is none.

@@ -2,7 +2,7 @@
 
 use super::error::RowError;
 use super::{StoreError, changes};
-use crate::model::document::Entry;
+use crate::model::entry::Entry;
 use crate::model::{Key, Kind, Meta};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
@@ -62,7 +62,7 @@ pub(super) async fn put(connection: &mut AnyConnection, entry: &Entry) -> Result
     .bind(changes::number(meta.revision))
     .bind(meta.created_at.to_string())
     .bind(meta.updated_at.to_string())
-    .bind(serde_json::to_string(&entry.body())?)
+    .bind(entry.kept()?)
     .execute(connection)
     .await?;
     Ok(())

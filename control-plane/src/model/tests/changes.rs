@@ -1,7 +1,7 @@
 //! What changes do to a model as a whole: references, conflicts, revisions and preconditions.
 
 use super::*;
-use crate::model::document::Entry;
+use crate::model::entry::Entry;
 use crate::model::integrity::{self, Conflict};
 
 #[test]

@@ -1,7 +1,7 @@
 //! Documents: what is kept is read back as it was, and garbage is refused in words.
 
 use super::*;
-use crate::model::document::Entry;
+use crate::model::entry::Entry;
 
 fn whole() -> Model {
     let mut spec = routing("models", 5_000);
@@ -20,7 +20,7 @@ fn every_entry_is_restored_from_its_body() {
     let model = whole();
     for kind in Kind::ALL {
         for entry in model.entries(kind) {
-            let body = serde_json::to_string(&entry.body()).unwrap();
+            let body = entry.kept().unwrap();
             let back = Entry::restore(kind, entry.key().as_str(), entry.meta(), &body).unwrap();
             assert_eq!(back, entry);
         }

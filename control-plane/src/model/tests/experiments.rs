@@ -137,7 +137,7 @@ fn what_places_units_is_frozen_once_it_was_started() {
     other.layer = "prompts".to_owned();
     other.services = vec!["chat".to_owned()];
     other.unit.kind = "account".to_owned();
-    other.salt = "2".to_owned();
+    other.salt = Some("2".to_owned());
     let model = apply(&world(), &experiment("x", stamping(10_000)));
     apply(&model, &experiment("x", other.clone()));
     let model = apply(&model, &act("x", Action::Start));

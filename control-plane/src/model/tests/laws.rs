@@ -2,9 +2,11 @@
 //! sequence of changes leaves a model that contradicts itself.
 
 use super::*;
-use crate::model::audience::RuleSpec;
-use crate::model::experiment_spec::{SourceSpec, VariantSpec};
 use crate::model::integrity;
+use crate::model::rule_spec::RuleSpec;
+use crate::model::source::SourceSpec;
+use crate::model::unique::Unique;
+use crate::model::variant::VariantSpec;
 use crate::resources::{self, Settings};
 use proptest::option;
 use proptest::prelude::*;
@@ -63,7 +65,7 @@ fn source() -> impl Strategy<Value = SourceSpec> {
     names.prop_map(|(header, cookie)| SourceSpec {
         header,
         cookie,
-        query: None,
+        ..SourceSpec::default()
     })
 }
 
@@ -81,6 +83,9 @@ fn variants() -> impl Strategy<Value = Vec<VariantSpec>> {
             key: format!("{prefix}{index}"),
             weight,
             cluster: routes.then(|| "stable-a".to_owned()),
+            request_headers: Unique::default(),
+            response_headers: Unique::default(),
+            baggage: Unique::default(),
         };
         numbered.map(variant).collect()
     })
@@ -199,7 +204,10 @@ type Owned = BTreeMap<(Key, Key), Ranges>;
 fn owned(model: &Model) -> Owned {
     let each = model.experiments.values().flat_map(|experiment| {
         let of = |v: super::super::experiment::Variant<'_>| {
-            ((experiment.key.clone(), v.key.clone()), v.ranges.clone())
+            (
+                (experiment.key.clone(), v.design.key.clone()),
+                v.ranges.clone(),
+            )
         };
         experiment.variants().map(of).collect::<Vec<_>>()
     });

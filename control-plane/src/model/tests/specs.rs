@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::model::attribute::Attribute;
-use crate::model::audience::{Rule, Test};
+use crate::model::audience::{Condition, Rule, Test};
 use crate::model::cluster::{ClusterSpec, Discovery};
 use crate::model::layer::LayerSpec;
 use crate::model::service::ServiceSpec;
+use crate::model::source::Source;
 
 fn cluster_faults(text: &str) -> Vec<String> {
     let mut faults = Faults::default();
@@ -200,13 +201,18 @@ start: 2026-02-01T00:00:00+01:00
             Attribute::Cookie("cid".to_owned()),
             Attribute::Query("cid".to_owned()),
         ]
+        .map(Source::Attribute)
     );
     let Some(Rule::All(rules)) = &design.audience else {
         panic!("{:?}", design.audience)
     };
     assert_eq!(
         rules[2],
-        Rule::Condition(Attribute::Path, Test::Prefix("/v1".to_owned()))
+        Rule::Condition(Condition {
+            attribute: Attribute::Path,
+            test: Test::Prefix("/v1".to_owned()),
+            ignore_case: false,
+        })
     );
     assert_eq!(
         (&design.control, &design.fallback),
