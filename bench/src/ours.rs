@@ -46,6 +46,7 @@ pub fn cases() -> Vec<Case> {
         }),
         compile("compile", NAME, compile_protobuf),
         compile("compile", "watershed (JSON)", compile_json),
+        compile("compile", "watershed (decode alone)", decode),
     ]
 }
 
@@ -204,15 +205,30 @@ fn compile_json() -> anyhow::Result<Run> {
     })
 }
 
+/// The part of [`compile_protobuf`] that is prost's.
+fn decode() -> anyhow::Result<Run> {
+    let bytes = config(&Layout::Thousand.experiments(), "bench")?.encode_to_vec();
+    building(
+        move || FilterConfig::decode(black_box(&bytes[..])).ok(),
+        |config| config.experiments.len(),
+    )
+}
+
 fn compiling(compile: impl Fn() -> Option<Plan> + 'static) -> anyhow::Result<Run> {
-    // The last plan stays alive, so that what is alive after one time is one plan.
+    building(compile, |plan| plan.experiments().len())
+}
+
+fn building<T: 'static>(
+    build: impl Fn() -> Option<T> + 'static,
+    count: fn(&T) -> usize,
+) -> anyhow::Result<Run> {
+    // The last one stays alive, so that what is alive after one time is one of them.
     let mut last = None;
     Ok(Box::new(move |times| {
         (0..times)
             .map(|_| {
-                last = compile();
-                last.as_ref()
-                    .map_or(0, |plan| plan.experiments().len() as u64)
+                last = build();
+                last.as_ref().map_or(0, |built| count(built) as u64)
             })
             .sum()
     }))
