@@ -241,3 +241,35 @@ fn a_model_of_no_services_has_no_fleets() {
             .is_empty()
     );
 }
+
+/// The manifests on `docs/experiments.md`, in the order in which they are applied.
+fn documented() -> Vec<Manifest> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/experiments.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let blocks = text.split("```yaml\n").skip(1);
+    let mut manifests: Vec<Manifest> = blocks
+        .flat_map(|rest| {
+            let (block, _) = rest.split_once("```").unwrap();
+            manifest::parse("docs/experiments.md", block).unwrap()
+        })
+        .collect();
+    manifests.sort_by_key(|manifest| manifest.kind);
+    manifests
+}
+
+#[test]
+fn every_manifest_of_the_documents_is_accepted_and_can_be_served() {
+    let manifests = documented();
+    assert!(manifests.len() > 10, "{}", manifests.len());
+    let experiments = || {
+        manifests
+            .iter()
+            .filter(|m| m.kind == manifest::Kind::Experiment)
+    };
+    let starts: Vec<_> = experiments()
+        .map(|m| (m.key.as_str(), Action::Start))
+        .collect();
+    let model = model(&manifests, &starts);
+    let made = snapshots(&model, &settings(), |_| None).unwrap();
+    assert_eq!(made.len(), 1);
+}
