@@ -1,6 +1,9 @@
 //! The variants that a request brings along. What lives here: where they travel (force tokens,
 //! the stamp of a trusted hop, sticky cookies) and what the client is to remember. What does not:
 //! their form, which is the engine's, and when they count.
+//!
+//! All of it stays in the request: a force token in header, query or cookie is signed and expires,
+//! and the next hop may have an experiment of its own that it names.
 
 use crate::set_cookie::SetCookie;
 use crate::stamp::Stamp;

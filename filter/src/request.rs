@@ -136,7 +136,10 @@ impl<H: Host> Visit<'_, H> {
             0
         };
         let request = Request::within(self.headers, plan.attributes(), &around);
-        let decisions: Vec<_> = plan.assign(service, &request, now_ms, &mut Noop).collect();
+        let mut watch = Noop;
+        let given = plan.assign(service, &request, now_ms, &mut watch);
+        let mut decisions = Vec::with_capacity(given.size_hint().1.unwrap_or_default());
+        decisions.extend(given);
         let is_routed = decisions.iter().any(|one| one.variant.cluster().is_some());
         let rule = if is_routed {
             None
@@ -161,11 +164,9 @@ impl<H: Host> Visit<'_, H> {
                 counters.host_failed(self.host);
             }
         }
-        if service.needs_response() {
-            let cookies = minted.into_iter().map(|minted| minted.set_cookie);
-            self.response.extend(cookies.map(ResponseHeader::cookie));
-            self.respond(&mut jars, &decisions, &around);
-        }
+        let cookies = minted.into_iter().map(|minted| minted.set_cookie);
+        self.response.extend(cookies.map(ResponseHeader::cookie));
+        self.respond(&mut jars, &decisions, &around);
         Ok(())
     }
 
@@ -200,12 +201,11 @@ impl<H: Host> Visit<'_, H> {
         around: &Around<'_, H>,
     ) {
         let keys = self.active.plan.keys();
-        let is_secure = pins::is_secure(self.headers);
         for jar in jars {
             for decision in decisions {
                 jar.keep(decision, around.now_ms());
             }
-            let cookie = jar.set_cookie(keys, is_secure);
+            let cookie = jar.set_cookie(keys, pins::is_secure(self.headers));
             self.response.extend(cookie.map(ResponseHeader::cookie));
         }
         for header in decisions

@@ -52,6 +52,11 @@ impl Stamp {
     /// stamped already, else at the end. `None` where that changes nothing.
     #[must_use]
     pub fn with<'a>(&'a self, own: &[(&'a str, &'a str)]) -> Option<(String, String)> {
+        if self.experiments.is_empty() {
+            let experiments = || joined(own.iter().map(|(experiment, _)| *experiment));
+            let variants = || joined(own.iter().map(|(_, variant)| *variant));
+            return (!own.is_empty()).then(|| (experiments(), variants()));
+        }
         let known = |experiment: &str| own.iter().find(|(other, _)| *other == experiment);
         let kept = self.pairs().map(|pair| *known(pair.0).unwrap_or(&pair));
         let added = own
@@ -82,7 +87,8 @@ fn keys(list: &str) -> impl Iterator<Item = &str> {
 }
 
 fn joined<'a>(keys: impl Iterator<Item = &'a str>) -> String {
-    let mut joined = String::new();
+    // Longer than most lists.
+    let mut joined = String::with_capacity(128);
     for key in keys {
         if !joined.is_empty() {
             joined.push(',');
@@ -167,6 +173,7 @@ mod tests {
         assert_eq!(with(&[]), None);
         let own = [("x", "1"), ("y", "2")];
         assert_eq!(Stamp::default().with(&own), lists("x,y", "1,2"));
+        assert_eq!(Stamp::default().with(&[]), None);
     }
 
     proptest! {
