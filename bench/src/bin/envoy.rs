@@ -30,6 +30,27 @@ enum Command {
     ExtAuthz,
     /// Measure, write `envoy.json` and `envoy.svg` into a folder, and print them.
     Report(Options),
+    /// Measure builds of Watershed's filter beside each other and print what each needs a request:
+    /// the way to see what a change of the filter does.
+    Compare(Builds),
+}
+
+#[derive(clap::Args)]
+struct Builds {
+    /// The Envoy to measure.
+    #[arg(long, env = "ENVOY_BIN")]
+    envoy: PathBuf,
+    /// Experiments, in up to ten layers.
+    #[arg(long, default_value_t = 100)]
+    experiments: u32,
+    /// Rounds.
+    #[arg(long, default_value_t = 21)]
+    rounds: usize,
+    /// Requests of one build in one round.
+    #[arg(long, default_value_t = 4_000)]
+    requests: usize,
+    /// The builds; ratios are to the first one.
+    filters: Vec<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -67,7 +88,46 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::ExtAuthz => authz::serve(),
         Command::Report(options) => measure(&options),
+        Command::Compare(builds) => compare(&builds),
     }
+}
+
+fn compare(builds: &Builds) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let upstream = Upstream::start()?;
+    let (service, authz) = start_service(folder.path())?;
+    let mut running = Vec::new();
+    for (place, filter) in builds.filters.iter().enumerate() {
+        let filter = filter.canonicalize()?;
+        let around = Surroundings::of_filter(&filter, upstream.address, authz);
+        let bootstrap = bootstrap::with_filter(&filter, builds.experiments, &around)?;
+        let folder = folder.path().join(place.to_string());
+        let envoy = Envoy::start(&builds.envoy, &folder, &bootstrap, 1)?;
+        let setup = Setup::Watershed(builds.experiments);
+        running.push(Running { setup, envoy });
+    }
+    let plan = Plan {
+        rounds: builds.rounds,
+        requests: builds.requests,
+        warm_up: builds.requests * 3,
+        checks: false,
+    };
+    let requests = load::wire(&work::requests());
+    let samples = rounds::run(&running, &service, &upstream, &requests, plan, |_| {})?;
+    let first = samples.first().map(|first| first.envoy.clone());
+    for (filter, samples) in builds.filters.iter().zip(&samples) {
+        let cpu = rounds::spread(&samples.envoy);
+        let ratio = rounds::ratio(&samples.envoy, first.as_deref().unwrap_or_default());
+        println!(
+            "{:>7.1} us ({:.1}–{:.1})  {:.3}  {}",
+            cpu.median,
+            cpu.min,
+            cpu.max,
+            ratio.median,
+            filter.display()
+        );
+    }
+    Ok(())
 }
 
 fn measure(options: &Options) -> anyhow::Result<()> {
@@ -99,6 +159,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         rounds: options.rounds,
         requests: options.requests,
         warm_up: options.warm_up,
+        checks: true,
     };
     let figures = report::figures(&drive(&Setup::ALL, plan)?);
     let fewer = Plan {

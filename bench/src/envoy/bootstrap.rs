@@ -29,6 +29,24 @@ pub struct Surroundings {
     pub probe: PathBuf,
 }
 
+impl Surroundings {
+    /// Where nothing but one filter is used.
+    #[must_use]
+    pub fn of_filter(filter: &Path, upstream: SocketAddr, authz: SocketAddr) -> Self {
+        Self {
+            upstream,
+            authz,
+            filter: filter.into(),
+            empty: filter.into(),
+            trimmed: Trimmed {
+                filter: filter.into(),
+                empty: filter.into(),
+            },
+            probe: filter.into(),
+        }
+    }
+}
+
 /// Filters without exports for events that they have no use for.
 #[derive(Clone, Debug)]
 pub struct Trimmed {
@@ -63,6 +81,14 @@ pub fn of(setup: Setup, around: &Surroundings) -> anyhow::Result<Value> {
         Setup::ExtAuthz => Some(filter("authz", ext_authz())),
     };
     Ok(with_filters(filter.into_iter().collect(), around))
+}
+
+/// Watershed alone, with the filter at `file`.
+///
+/// # Errors
+/// As [`of`].
+pub fn with_filter(file: &Path, count: u32, around: &Surroundings) -> anyhow::Result<Value> {
+    Ok(with_filters(vec![watershed(file, count)?], around))
 }
 
 fn watershed(file: &Path, count: u32) -> anyhow::Result<Value> {
