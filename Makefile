@@ -9,7 +9,7 @@ WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build filter demo test lint fmt golden bench bench-envoy clean fuzz
+.PHONY: help setup build filter demo test lint fmt golden bench bench-envoy clean fuzz soak
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,6 +34,9 @@ lint: setup ## check format, lints and licences
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) -p watershed-filter --target $(WASM_TARGET) --profile wasm -- -D warnings
 	@setup/deny.sh
+
+soak: setup build filter ## 100,000 hostile requests, and 500 updates of 1,000 experiments, on a real Envoy
+	cargo test $(CARGO_FLAGS) -p watershed-tests --test stories -- --ignored --nocapture soak
 
 fuzz: ## run the fuzz targets, each for FUZZ_SECONDS (60); needs a nightly toolchain
 	@setup/fuzz.sh

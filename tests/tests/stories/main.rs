@@ -22,6 +22,7 @@ mod outage;
 mod readme;
 mod rollback;
 mod sidecar;
+mod soak;
 mod split;
 mod spoofed_headers;
 mod static_configuration;
