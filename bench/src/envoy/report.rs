@@ -25,6 +25,9 @@ pub struct Figure {
     pub to_empty_wasm: Spread,
     /// Envoy's beside Lua, pair by pair.
     pub to_lua: Spread,
+    /// The least of all rounds beside the least of no filter and of the empty Wasm filter: what is
+    /// left when others on the machine disturb nobody.
+    pub least_to: [f64; 2],
 }
 
 /// One host call of a Wasm filter.
@@ -75,6 +78,8 @@ pub fn figures(samples: &[Samples]) -> Vec<Figure> {
         to_no_filter: ratio(&one.envoy, of(Setup::NoFilter)),
         to_empty_wasm: ratio(&one.envoy, of(Setup::EmptyWasm)),
         to_lua: ratio(&one.envoy, of(Setup::Lua)),
+        least_to: [Setup::NoFilter, Setup::EmptyWasm]
+            .map(|other| spread(&one.envoy).min / spread(of(other)).min),
     };
     samples.iter().map(figure).collect()
 }
@@ -158,7 +163,7 @@ pub fn tables(report: &Report) -> String {
     );
     let _ = writeln!(
         out,
-        "{} rounds of {} requests; the filter is {} bytes\n\n{:<26}{:>22}{:>22}{:>10}{:>10}",
+        "{} rounds of {} requests; the filter is {} bytes\n\n{:<26}{:>22}{:>22}{:>10}{:>10}{:>18}",
         report.rounds,
         report.requests,
         report.filter_bytes,
@@ -166,17 +171,20 @@ pub fn tables(report: &Report) -> String {
         "CPU us a request",
         "to no filter",
         "to empty",
-        "to Lua"
+        "to Lua",
+        "least to least"
     );
     for figure in &report.figures {
         let _ = writeln!(
             out,
-            "{:<26}{:>22}{:>22}{:>10.3}{:>10.3}",
+            "{:<26}{:>22}{:>22}{:>10.3}{:>10.3}{:>10.3}{:>8.3}",
             figure.setup,
             ranged(figure.cpu_us, 1),
             ranged(figure.to_no_filter, 3),
             figure.to_empty_wasm.median,
             figure.to_lua.median,
+            figure.least_to[0],
+            figure.least_to[1],
         );
         if let Some(service) = figure.service_us {
             let _ = writeln!(out, "{:<26}{:>22}", "  + its service", ranged(service, 1));
