@@ -35,14 +35,21 @@ pub fn cases() -> Vec<Case> {
         build,
     };
     vec![
-        case("one-bound", Layout::One, 7, || bound(Layout::One)),
+        case("one-bound", Layout::One, 7, || {
+            bound(Layout::One, work::requests())
+        }),
+        case("one-bound-short", Layout::One, 7, || {
+            bound(Layout::One, work::numbered())
+        }),
         case("one-raw", Layout::One, 6, || raw(Layout::One)),
         case("thousand-raw", Layout::Thousand, 6, || {
             raw(Layout::Thousand)
         }),
-        case("layered", Layout::Layered, 6, || bound(Layout::Layered)),
+        case("layered", Layout::Layered, 6, || {
+            bound(Layout::Layered, work::requests())
+        }),
         case("unlayered", Layout::Unlayered, 5, || {
-            bound(Layout::Unlayered)
+            bound(Layout::Unlayered, work::requests())
         }),
         compile("compile", NAME, compile_protobuf),
         compile("compile", "watershed (JSON)", compile_json),
@@ -131,9 +138,9 @@ fn bind<'a>(plan: &Plan, requests: &'a [Request]) -> anyhow::Result<Vec<Vec<&'a 
     Ok(requests.iter().map(bound).collect())
 }
 
-fn bound(layout: Layout) -> anyhow::Result<Run> {
+fn bound(layout: Layout, requests: Vec<Request>) -> anyhow::Result<Run> {
     let plan = plan(layout)?;
-    let requests: &'static [Request] = work::requests().leak();
+    let requests: &'static [Request] = requests.leak();
     let bound = bind(&plan, requests)?;
     let mut units = (0..bound.len()).cycle();
     Ok(Box::new(move |times| {

@@ -54,6 +54,16 @@ pub fn requests() -> Vec<Request> {
         .collect()
 }
 
+/// The same requests of units that are numbers, as small systems name their users: 12 bytes.
+#[must_use]
+pub fn numbered() -> Vec<Request> {
+    let mut requests = requests();
+    for (number, request) in requests.iter_mut().enumerate() {
+        request[UNIT] = format!("user-{:07}", number * 7_919);
+    }
+    requests
+}
+
 /// SplitMix64 (Steele, Lea, Flood 2014).
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
