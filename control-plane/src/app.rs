@@ -4,6 +4,8 @@
 use crate::ads::{Ads, Fleets, Registry};
 use crate::api::{self, AppState};
 use crate::cli::apply::{self, ApplyArgs};
+use crate::cli::explain::{self, ExplainArgs};
+use crate::cli::force::{self, ForceArgs};
 use crate::clock;
 use crate::config::ServeConfig;
 use crate::control::Control;
@@ -43,6 +45,10 @@ enum Command {
     Serve(ServeConfig),
     /// Put a file or a folder of manifests through the API.
     Apply(ApplyArgs),
+    /// Show what would become of a request, and why.
+    Explain(Box<ExplainArgs>),
+    /// Print a token that gives its bearer one variant, for testing.
+    Force(ForceArgs),
     /// Show the whole loop on this machine: models, control plane, Envoy, traffic.
     Demo(DemoArgs),
     /// Run an upstream "model" that answers chat completions, for demos and tests.
@@ -57,6 +63,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(config) => serve(config, terminated()?).await,
         Command::Apply(args) => apply::run(args).await,
+        Command::Explain(args) => explain::run(*args).await,
+        Command::Force(args) => force::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Model(args) => model::run(args).await,
     }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod evaluate;
 pub mod evidence;
 pub mod metrics;
 pub mod model;

@@ -134,6 +134,12 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, title, detail)
     }
 
+    /// Something else has to be said first: 409.
+    pub(super) fn unready(detail: &str) -> Self {
+        let title = "Something is missing in the model";
+        Self::conflict(problem!("unready"), title, detail.to_owned())
+    }
+
     fn conflict(kind: &'static str, title: &'static str, detail: String) -> Self {
         Self::new(StatusCode::CONFLICT, kind, title, detail)
     }

@@ -4,7 +4,9 @@
 mod auth;
 mod documents;
 mod error;
+mod evaluate;
 mod experiments;
+mod force;
 mod health;
 mod input;
 mod request;

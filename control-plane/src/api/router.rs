@@ -3,7 +3,7 @@
 use super::auth::authorize;
 use super::documents::{Resource, delete, get as show, list, put};
 use super::error::Problem;
-use super::{AppState, experiments, health, settings, status, switches};
+use super::{AppState, evaluate, experiments, force, health, settings, status, switches};
 use crate::model::cluster::ClusterSpec;
 use crate::model::experiment_spec::ExperimentSpec;
 use crate::model::holdout::HoldoutSpec;
@@ -32,12 +32,14 @@ pub fn router(api: AppState) -> Router {
             "/v1/experiments/{key}/reshuffle",
             post(experiments::reshuffle),
         )
+        .route("/v1/experiments/{key}/force", post(force::post))
         .route("/v1/experiments/{key}/status", get(status::get));
     Router::new()
         .merge(documents)
         .merge(life)
         .merge(switches::routes())
         .route_layer(from_fn_with_state(api.clone(), authorize))
+        .route("/v1/evaluate", post(evaluate::post))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -3,6 +3,7 @@
 
 use super::client::ApiClient;
 use super::manifest::{self, Manifest};
+use super::server::ServerArgs;
 use anyhow::Context as _;
 use std::path::PathBuf;
 
@@ -12,16 +13,8 @@ pub struct ApplyArgs {
     /// A manifest file, or a folder of them.
     #[arg(short, long)]
     file: PathBuf,
-    /// The control plane's API.
-    #[arg(
-        long,
-        env = "WATERSHED_SERVER",
-        default_value = "http://127.0.0.1:18080"
-    )]
-    server: String,
-    /// The key that allows writes.
-    #[arg(long, env = "WATERSHED_API_KEY", hide_env_values = true)]
-    api_key: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Applies what `args` name and prints a line for each.
@@ -29,7 +22,7 @@ pub struct ApplyArgs {
 /// # Errors
 /// The first manifest that cannot be read or is refused; those before it stay applied.
 pub async fn run(args: ApplyArgs) -> anyhow::Result<()> {
-    let client = ApiClient::new(&args.server, args.api_key);
+    let client = args.server.client();
     for manifest in manifest::load(&args.file)? {
         let revision = put(&client, &manifest).await?;
         let (kind, key) = (format!("{:?}", manifest.kind), &manifest.key);

@@ -63,6 +63,14 @@ impl ApiClient {
         self.send(Method::POST, path, None).await
     }
 
+    /// Acts on `path` with `body`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post_with(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
     async fn send(
         &self,
         method: Method,

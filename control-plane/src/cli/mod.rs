@@ -2,4 +2,9 @@
 
 pub mod apply;
 pub mod client;
+pub mod explain;
+pub mod force;
 pub mod manifest;
+pub mod server;
+#[cfg(test)]
+mod tests;

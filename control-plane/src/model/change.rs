@@ -218,6 +218,9 @@ pub fn apply(
     };
     let model = edit.replay(model);
     integrity::check(&model)?;
+    if kind == Kind::Service {
+        integrity::listeners(&model, key)?;
+    }
     Ok(Applied {
         model,
         edit: Some(edit),

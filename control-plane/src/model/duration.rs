@@ -38,7 +38,7 @@ impl Seconds {
     }
 
     /// Reads a duration of `bounds`, noting a fault at the JSON pointer `at`.
-    pub(super) fn within(
+    pub fn within(
         text: &str,
         bounds: &RangeInclusive<Self>,
         at: &str,

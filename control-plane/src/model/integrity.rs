@@ -4,7 +4,7 @@
 use super::fault::Faults;
 use super::key::Key;
 use super::service::Listener;
-use super::{Experiment, Kind, Model, cycle, reference};
+use super::{Experiment, Kind, Model, Service, cycle, reference};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -91,11 +91,11 @@ pub enum Conflict {
         "services `{first}` ({first_listener}) and `{second}` ({second_listener}) listen on overlapping addresses in fleet `{fleet}`"
     )]
     Listeners {
-        /// The service that comes first by key.
+        /// The service that was there, or the changed one.
         first: Key,
         /// Its listener.
         first_listener: Listener,
-        /// The other one, or the same.
+        /// The changed service.
         second: Key,
         /// Its listener.
         second_listener: Listener,
@@ -129,7 +129,6 @@ pub fn check(model: &Model) -> Result<(), Box<Conflict>> {
     signed(model)?;
     buckets(model)?;
     requests(model)?;
-    listeners(model)?;
     routes(model)?;
     units(model)
 }
@@ -181,24 +180,33 @@ fn signed(model: &Model) -> Result<(), Box<Conflict>> {
     }
 }
 
-/// An Envoy binds each address once, and one that takes every address leaves none for another.
-fn listeners(model: &Model) -> Result<(), Box<Conflict>> {
-    let mut bound: BTreeMap<(&Key, u16), Vec<(&Key, Listener)>> = BTreeMap::new();
-    for service in model.services.values() {
-        for (fleet, listener) in pairs(&service.design.fleets, &service.design.listeners) {
-            let beside = bound.entry((fleet, listener.port)).or_default();
-            if let Some((first, other)) = beside.iter().find(|(_, it)| it.overlaps(listener)) {
-                return Err(Box::new(Conflict::Listeners {
-                    first: (*first).clone(),
-                    first_listener: *other,
-                    second: service.key.clone(),
-                    second_listener: *listener,
-                    fleet: fleet.clone(),
-                }));
-            }
-            if !beside.iter().any(|(_, it)| it == listener) {
-                beside.push((&service.key, *listener));
-            }
+/// An Envoy binds each address once, and one that takes every address leaves none for another. Only
+/// asked when a service changes: a model from before this rule must still load.
+///
+/// # Errors
+/// [`Conflict::Listeners`] where one of the service's listeners overlaps another of its fleets.
+pub(super) fn listeners(model: &Model, changed: &Key) -> Result<(), Box<Conflict>> {
+    let Some(service) = model.services.get(changed) else {
+        return Ok(());
+    };
+    let shared = |other: &Service| {
+        let mut fleets = service.design.fleets.iter();
+        fleets
+            .find(|fleet| other.design.fleets.contains(fleet))
+            .cloned()
+    };
+    for other in model.services.values() {
+        let Some(fleet) = shared(other) else { continue };
+        let pairs = pairs(&other.design.listeners, &service.design.listeners);
+        let mut overlapping = pairs.filter(|(theirs, ours)| theirs.overlaps(ours));
+        if let Some((theirs, ours)) = overlapping.next() {
+            return Err(Box::new(Conflict::Listeners {
+                first: other.key.clone(),
+                first_listener: *theirs,
+                second: changed.clone(),
+                second_listener: *ours,
+                fleet,
+            }));
         }
     }
     Ok(())

@@ -125,10 +125,14 @@ fn exists(model: &Model, kind: Kind, name: &str, at: &str, faults: &mut Faults) 
     }
     let known = model.names(kind);
     let some: Vec<&str> = known.iter().copied().take(10).collect();
+    let article = match kind {
+        Kind::Experiment => "an",
+        _ => "a",
+    };
     let expected = match (some.is_empty(), known.len() > some.len()) {
-        (true, _) => format!("a {kind} that exists; there is none yet"),
-        (false, true) => format!("a {kind} that exists, as {}, …", some.join(", ")),
-        (false, false) => format!("a {kind} that exists: {}", some.join(", ")),
+        (true, _) => format!("{article} {kind} that exists; there is none yet"),
+        (false, true) => format!("{article} {kind} that exists, as {}, …", some.join(", ")),
+        (false, false) => format!("{article} {kind} that exists: {}", some.join(", ")),
     };
     faults.add(at, format!("there is no {kind} `{name}`"), expected);
 }

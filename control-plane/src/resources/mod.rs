@@ -126,6 +126,18 @@ fn snapshot(
     Ok(snapshot)
 }
 
+/// The configuration that the filter of `fleet` gets: on one of its listeners, or, where there is none,
+/// the one for proxies that own their listeners.
+#[must_use]
+pub fn filter_config_of(model: &Model, fleet: &Key, listener: Option<&Listener>) -> FilterConfig {
+    let scopes = service::scopes(model, fleet);
+    let here: Vec<&Scope<'_>> = match listener {
+        Some(listener) => service::on(&scopes, listener),
+        None => scopes.iter().collect(),
+    };
+    filter_config::filter_config(model, &here)
+}
+
 fn add_cluster(builder: &mut SnapshotBuilder, name: &str, design: &ClusterDesign) {
     let resource = Resource::new(name, wire::any(&cluster::cluster(name, design)), []);
     if design.discovery() == Discovery::Eds {

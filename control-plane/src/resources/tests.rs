@@ -211,6 +211,18 @@ fn golden_drafts_and_paused_experiments_stay_out_and_a_rollback_names_its_fallba
 }
 
 #[test]
+fn golden_everything_a_manifest_can_say() {
+    let manifests = manifest::load(&golden_folder("rich").join("in.yaml")).unwrap();
+    let acts = [
+        ("chat-model", Action::Start),
+        ("chat-tone", Action::Start),
+        ("search-ranker", Action::Start),
+        ("search-hopeless", Action::Start),
+    ];
+    check("rich", &model(&manifests, &acts));
+}
+
+#[test]
 fn a_start_changes_nothing_but_the_filters_configuration() {
     let manifests = manifest::load(&golden_folder("fleets").join("in.yaml")).unwrap();
     let draft = snapshots(&model(&manifests, &[]), &settings(), |_| None).unwrap();

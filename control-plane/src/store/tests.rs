@@ -296,3 +296,34 @@ async fn rows_that_do_not_fit_together_are_refused() {
          /layer: there is no layer `models` (expected a layer that exists; there is none yet)"
     );
 }
+
+/// A database that an earlier release wrote, as SQL.
+const FIRST_SLICE: &str = include_str!("../../fixtures/first-slice.sql");
+/// What that release showed of it.
+const FIRST_SLICE_SHOWN: &str = include_str!("../../fixtures/first-slice.json");
+
+#[tokio::test]
+async fn a_database_of_the_first_release_is_read_as_it_was() {
+    let (_folder, path) = folder();
+    raw(&path).await.execute(FIRST_SLICE).await.unwrap();
+    let store = Store::open(&path).await.unwrap();
+    let model = store.load().await.unwrap();
+    let shown: serde_json::Value = serde_json::from_str(FIRST_SLICE_SHOWN).unwrap();
+    for (collection, kind) in [
+        ("clusters", Kind::Cluster),
+        ("services", Kind::Service),
+        ("layers", Kind::Layer),
+        ("experiments", Kind::Experiment),
+    ] {
+        let now: Vec<_> = model
+            .entries(kind)
+            .iter()
+            .map(crate::model::entry::Entry::document)
+            .collect();
+        assert_eq!(serde_json::to_value(now).unwrap(), shown[collection]);
+    }
+    // It is no museum: changes go on from there.
+    let next = commit(&store, &model, &layer("new")).await;
+    assert_eq!(next.revision, model.revision + 1);
+    assert_eq!(store.load().await.unwrap(), next);
+}

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const WRITES: [(&str, &str); 13] = [
+const WRITES: [(&str, &str); 26] = [
     ("PUT", "/v1/clusters/a"),
     ("PUT", "/v1/services/a"),
     ("PUT", "/v1/layers/a"),
@@ -16,6 +16,19 @@ const WRITES: [(&str, &str); 13] = [
     ("POST", "/v1/experiments/a/pause"),
     ("POST", "/v1/experiments/a/resume"),
     ("POST", "/v1/experiments/a/rollback"),
+    ("POST", "/v1/experiments/a/reshuffle"),
+    ("POST", "/v1/experiments/a/force"),
+    ("POST", "/v1/experiments/a/disable"),
+    ("POST", "/v1/experiments/a/enable"),
+    ("POST", "/v1/layers/a/disable"),
+    ("POST", "/v1/layers/a/enable"),
+    ("PUT", "/v1/settings"),
+    ("POST", "/v1/settings/disable"),
+    ("POST", "/v1/settings/enable"),
+    ("PUT", "/v1/segments/a"),
+    ("DELETE", "/v1/segments/a"),
+    ("PUT", "/v1/holdouts/a"),
+    ("DELETE", "/v1/holdouts/a"),
 ];
 
 async fn locked() -> Server {

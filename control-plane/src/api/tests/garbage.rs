@@ -3,7 +3,14 @@
 use super::*;
 use proptest::prelude::*;
 
-const RESOURCES: [&str; 4] = ["clusters", "services", "layers", "experiments"];
+const RESOURCES: [&str; 6] = [
+    "clusters",
+    "segments",
+    "services",
+    "layers",
+    "holdouts",
+    "experiments",
+];
 
 #[tokio::test]
 async fn bytes_that_are_no_json_are_placed_by_line_and_column() {
@@ -86,6 +93,114 @@ async fn a_wrong_shape_is_placed_by_pointer() {
         expected,
         "one of `endpoints`, `connect_timeout_ms`, `http2`"
     );
+}
+
+#[tokio::test]
+async fn a_list_of_values_is_no_object_inside_a_document_either() {
+    let server = Server::filled().await;
+    for (path, body, place) in [
+        (
+            "/v1/clusters/a",
+            r#"{"endpoints": [["a", 80]]}"#,
+            "/endpoints/0",
+        ),
+        ("/v1/segments/a", r#"{"rule": [null]}"#, "/rule"),
+        (
+            "/v1/services/a",
+            r#"{"default_cluster": "stable", "listeners": [["0.0.0.0", 1]]}"#,
+            "/listeners/0",
+        ),
+        (
+            "/v1/experiments/a",
+            r#"{"layer": "models", "unit": ["user", []], "variants": []}"#,
+            "/unit",
+        ),
+        (
+            "/v1/settings",
+            r#"{"signing_keys": [["k1", "s"]]}"#,
+            "/signing_keys/0",
+        ),
+        ("/v1/settings", r#"{"force": ["x-force"]}"#, "/force"),
+    ] {
+        let fault = format!("{place}: invalid type: sequence");
+        assert_eq!(
+            server.json("PUT", path, body).await.problem(422),
+            [fault],
+            "{body}"
+        );
+        let yaml = [("content-type", "application/yaml")];
+        let answer = server.call("PUT", path, &yaml, body).await;
+        assert_eq!(answer.problem(422).len(), 1, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_shapes_of_newer_kinds_are_placed_by_pointer() {
+    let server = Server::filled().await;
+    for (path, body, fault) in [
+        ("/v1/segments/a", "{}", ": missing field `rule`"),
+        (
+            "/v1/segments/a",
+            r#"{"rule": {"number": 5}}"#,
+            "/rule/number: invalid type: integer `5`",
+        ),
+        (
+            "/v1/segments/a",
+            r#"{"rule": {"header": "a", "number": {"less": true}}}"#,
+            "/rule/number/less: invalid type: boolean `true`",
+        ),
+        (
+            "/v1/segments/a",
+            r#"{"rule": {"header": "a", "number": {"less": 1e300}}}"#,
+            "/rule/number/less: the number is too large to be exact",
+        ),
+        (
+            "/v1/holdouts/a",
+            r#"{"layer": "models"}"#,
+            ": missing field `traffic`",
+        ),
+        (
+            "/v1/holdouts/a",
+            r#"{"traffic": 0}"#,
+            "/traffic: 0 is out of bounds",
+        ),
+        (
+            "/v1/holdouts/a",
+            r#"{"traffic": 1, "layer": "gone"}"#,
+            "/layer: there is no layer `gone`",
+        ),
+        (
+            "/v1/layers/a",
+            r#"{"hash": "md5"}"#,
+            "/hash: unknown variant `md5`",
+        ),
+        (
+            "/v1/layers/a",
+            r#"{"disabled": "yes"}"#,
+            "/disabled: invalid type: string \"yes\"",
+        ),
+        (
+            "/v1/settings",
+            r#"{"trust": "everybody"}"#,
+            "/trust: unknown variant `everybody`",
+        ),
+        (
+            "/v1/experiments/a",
+            r#"{"strategy": "guess"}"#,
+            "/strategy: unknown variant `guess`",
+        ),
+        (
+            "/v1/experiments/a",
+            r#"{"variants": [{"key": "a", "weight": 1, "baggage": {"a": "x", "a": "y"}}]}"#,
+            "/variants/0/baggage: duplicate key `a`",
+        ),
+    ] {
+        assert_eq!(
+            server.json("PUT", path, body).await.problem(422),
+            [fault],
+            "{body}"
+        );
+    }
 }
 
 #[tokio::test]

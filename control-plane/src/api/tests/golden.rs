@@ -67,6 +67,9 @@ async fn golden_problems_of_state() {
     );
     let same = json!({"default_cluster": "stable"});
     compare("conflict", &server.put("/v1/services/more", &same).await);
+    let mut circle = experiment();
+    circle["requires"] = json!([{"experiment": "x"}]);
+    compare("circle", &server.put("/v1/experiments/x", &circle).await);
     let stale = [("if-match", "\"1\"")];
     let stale = server.call("DELETE", "/v1/experiments/x", &stale, "").await;
     compare("stale", &stale);
@@ -84,4 +87,19 @@ async fn golden_documents() {
     compare("experiment", &server.get("/v1/experiments/x").await);
     compare("list", &server.get("/v1/clusters").await);
     compare("status", &server.get("/v1/experiments/x/status").await);
+    let secret = "a-secret-for-golden-files-of-48-characters-in-all";
+    let settings = json!({
+        "trust": "mesh", "force": {"header": "x-force"}, "body_limit_bytes": 1024,
+        "signing_keys": [{"id": "k1", "secret": secret}],
+    });
+    compare("settings", &server.put("/v1/settings", &settings).await);
+    server.post("/v1/experiments/x/start").await;
+    let force = r#"{"variant": "candidate"}"#;
+    let forced = server.json("POST", "/v1/experiments/x/force", force).await;
+    compare("force", &forced);
+    let request = json!({"experiment": "x", "unit": "u-1", "headers": {"x-force": "nonsense"}});
+    let evaluated = server
+        .json("POST", "/v1/evaluate", &request.to_string())
+        .await;
+    compare("evaluation", &evaluated);
 }

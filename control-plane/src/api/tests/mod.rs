@@ -2,9 +2,11 @@
 //! folder of its own.
 
 mod access;
+mod evaluate;
 mod garbage;
 mod golden;
 mod resources;
+mod settings;
 mod status;
 
 use super::status::{FleetState, ProxyStatus};
@@ -55,7 +57,7 @@ struct Server {
     store: Store,
     control: Arc<Control>,
     fleets: Arc<Fleets>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 struct Answer {
@@ -119,7 +121,7 @@ impl Server {
             store,
             control,
             fleets,
-            _folder: folder,
+            folder,
         }
     }
 

@@ -12,6 +12,16 @@ async fn a_document_is_made_read_changed_and_deleted() {
         ),
         ("/v1/layers/a", json!({}), json!({"salt": "x"})),
         (
+            "/v1/segments/a",
+            json!({"rule": {"header": "a", "present": true}}),
+            json!({"rule": {"not": {"header": "a", "one_of": ["x"]}}, "description": "d"}),
+        ),
+        (
+            "/v1/holdouts/a",
+            json!({"traffic": 1}),
+            json!({"traffic": 2, "layer": "models"}),
+        ),
+        (
             "/v1/services/a",
             json!({"default_cluster": "stable", "hosts": ["a"]}),
             json!({"default_cluster": "stable", "hosts": ["b"], "timeout_ms": 100}),

@@ -2,9 +2,12 @@
 //! sequence of changes leaves a model that contradicts itself.
 
 use super::*;
+use crate::model::attribute::JwtClaim;
+use crate::model::comparison::{ComparisonSpec, Scalar};
 use crate::model::integrity;
 use crate::model::rule_spec::RuleSpec;
 use crate::model::source::SourceSpec;
+use crate::model::switch::Switch;
 use crate::model::unique::Unique;
 use crate::model::variant::VariantSpec;
 use crate::resources::{self, Settings};
@@ -17,24 +20,66 @@ fn word() -> impl Strategy<Value = String> {
     prop_oneof![20 => "[a-z]{1,3}", 1 => "[ -~é]{0,3}"]
 }
 
-fn leaf() -> impl Strategy<Value = RuleSpec> {
-    let source = (0..6_u8, word(), prop::bool::weighted(0.9));
-    let test = (0..4_u8, word(), prop::collection::vec(word(), 0..4));
-    (source, test).prop_map(|((source, name, flag), (test, value, values))| {
-        let mut rule = RuleSpec::default();
-        match source {
-            0 => rule.header = Some(name),
-            1 => rule.cookie = Some(name),
-            2 => rule.query = Some(name),
-            3 => rule.path = Some(flag),
-            4 => rule.method = Some(flag),
-            _ => rule.host = Some(flag),
+/// Mostly what is right for each test, sometimes a word.
+fn value(test: u8) -> BoxedStrategy<String> {
+    let right = match test {
+        0 => "-?[0-9]{1,4}(\\.[0-9]{1,2})?",
+        1 => "[0-9]\\.(0|[1-9][0-9]?)\\.[0-9](-rc\\.[1-9])?",
+        2 => "[a-z]{1,3}[+*?]?|\\^[a-z]+\\$|[a-z(]{1,3}",
+        3 => "10\\.0\\.0\\.[0-9]{1,2}(/3[0-4])?|[0-9a-f]{1,4}::(/1[0-9]{0,2})?",
+        _ => "utc|[+-][01][0-9]:[0-5][0-9]",
+    };
+    prop_oneof![20 => right, 1 => word()].boxed()
+}
+
+fn source_of(rule: &mut RuleSpec, source: u8, name: String, flag: bool, offset: String) {
+    match source {
+        0 => rule.header = Some(name),
+        1 => rule.cookie = Some(name),
+        2 => rule.query = Some(name),
+        3 => rule.path = Some(flag),
+        4 => rule.method = Some(flag),
+        5 => rule.host = Some(flag),
+        6 => {
+            let (provider, path) = ("idp".to_owned(), vec![name]);
+            rule.jwt_claim = Some(JwtClaim { provider, path });
         }
+        7 => rule.body = Some(format!("/{name}")),
+        8 => rule.source_address = Some(flag),
+        9 => rule.body_size = Some(flag),
+        10 => rule.time_of_day = Some(offset),
+        11 => rule.day_of_week = Some(offset),
+        _ => rule.date = Some(offset),
+    }
+}
+
+fn leaf() -> impl Strategy<Value = RuleSpec> {
+    let source = (0..13_u8, word(), prop::bool::weighted(0.9), value(4));
+    let texts = (word(), prop::collection::vec(word(), 0..4), any::<bool>());
+    let values = (value(0), value(1), value(2), value(3));
+    (source, 0..11_u8, texts, values).prop_map(|(source, test, texts, values)| {
+        let mut rule = RuleSpec::default();
+        source_of(&mut rule, source.0, source.1, source.2, source.3);
+        let (text, several, case) = texts;
+        let (number, version, expression, network) = values;
+        let bounds = |low: &str, high: Option<&str>| ComparisonSpec {
+            at_least: Some(Scalar(low.to_owned())),
+            less: high.map(|high| Scalar(high.to_owned())),
+            ..ComparisonSpec::default()
+        };
+        rule.ignore_case = case && test < 6;
         match test {
-            0 => rule.equals = Some(value),
-            1 => rule.one_of = Some(values),
-            2 => rule.prefix = Some(value),
-            _ => rule.present = Some(flag),
+            0 => rule.equals = Some(text),
+            1 => rule.one_of = Some(several),
+            2 => rule.prefix = Some(text),
+            3 => rule.suffix = Some(text),
+            4 => rule.contains = Some(text),
+            5 => rule.regex = Some(expression),
+            6 => rule.number = Some(bounds(&number, case.then_some("9"))),
+            7 => rule.semver = Some(bounds(&version, case.then_some("9.0.0"))),
+            8 => rule.text = Some(bounds(&text, None)),
+            9 => rule.in_networks = Some(vec![network]),
+            _ => rule.present = Some(source.2),
         }
         rule
     })
@@ -61,11 +106,18 @@ fn rule() -> impl Strategy<Value = RuleSpec> {
 }
 
 fn source() -> impl Strategy<Value = SourceSpec> {
-    let names = (option::weighted(0.9, word()), option::weighted(0.1, word()));
-    names.prop_map(|(header, cookie)| SourceSpec {
-        header,
-        cookie,
-        ..SourceSpec::default()
+    (0..8_u8, word(), prop::bool::weighted(0.9)).prop_map(|(source, name, flag)| {
+        let mut spec = SourceSpec::default();
+        match source {
+            0 | 1 => spec.header = Some(name),
+            2 => spec.cookie = Some(name),
+            3 => spec.query = Some(name),
+            4 => spec.body = Some(format!("/{name}")),
+            5 => spec.source_address = Some(flag),
+            6 => spec.generated = Some(yaml(&format!("cookie: {name:?}"))),
+            _ => spec.request = Some(flag),
+        }
+        spec
     })
 }
 
@@ -83,9 +135,9 @@ fn variants() -> impl Strategy<Value = Vec<VariantSpec>> {
             key: format!("{prefix}{index}"),
             weight,
             cluster: routes.then(|| "stable-a".to_owned()),
-            request_headers: Unique::default(),
+            request_headers: Unique::from_iter([("x-variant-name", prefix.clone())]),
             response_headers: Unique::default(),
-            baggage: Unique::default(),
+            baggage: Unique::from_iter([(prefix.clone(), "1".to_owned())]),
         };
         numbered.map(variant).collect()
     })
@@ -160,6 +212,9 @@ enum Step {
     Delete(u8),
     Weights(u8, u64),
     Act(u8, Action),
+    Reshuffle(u8),
+    Switch(u8, Switch),
+    Requires(u8, u8),
     Service(u8, u8),
 }
 
@@ -172,6 +227,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (name.clone(), 0..=10_000_u64).prop_map(|(name, weight)| Step::Weights(name, weight)),
         3 => (name.clone(), prop::sample::select(Action::ALL.to_vec()))
             .prop_map(|(name, action)| Step::Act(name, action)),
+        1 => name.clone().prop_map(Step::Reshuffle),
+        1 => (name.clone(), prop::sample::select(vec![Switch::Disable, Switch::Enable]))
+            .prop_map(|(name, switch)| Step::Switch(name, switch)),
+        2 => (name.clone(), name.clone()).prop_map(|(name, other)| Step::Requires(name, other)),
         1 => (name.clone(), name).prop_map(|(name, path)| Step::Service(name, path)),
     ]
 }
@@ -192,10 +251,25 @@ fn change(step: &Step) -> Change {
         Step::Delete(n) => Change::Delete(Kind::Experiment, key(&name(n))),
         Step::Weights(n, weight) => weights(&name(n), 10_000 - weight, *weight),
         Step::Act(n, action) => act(&name(n), *action),
+        Step::Reshuffle(n) => Change::Reshuffle(key(&name(n))),
+        Step::Switch(n, switch) => Change::Switch(Kind::Experiment, key(&name(n)), *switch),
+        Step::Requires(n, other) => {
+            let layer = if n % 2 == 0 { "models" } else { "prompts" };
+            let mut spec = routing(layer, 1_000);
+            spec.variants.iter_mut().for_each(|v| v.cluster = None);
+            spec.requires = yaml(&format!("[{{experiment: e{other}, not: true}}]"));
+            experiment(&name(n), spec)
+        }
         Step::Service(n, path) => {
             let spec = format!("{{default_cluster: stable-a, path_prefixes: [/p{path}]}}");
             service(&format!("s{n}"), &spec)
         }
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        wasm_path: "/watershed.wasm".to_owned(),
     }
 }
 
@@ -232,6 +306,8 @@ proptest! {
                 let all = experiment.variants().fold(Ranges::default(), |all, v| all.union(v.ranges));
                 prop_assert_eq!(all, Ranges::full());
             }
+            let taken = resources::snapshots(&next, &settings(), |_| None);
+            prop_assert!(taken.is_ok(), "{}", taken.unwrap_err());
             model = next;
         }
     }
@@ -239,7 +315,6 @@ proptest! {
     /// The model's bounds are at least as narrow as the filter's.
     #[test]
     fn proxies_take_what_the_model_accepts(specs in prop::collection::vec(spec(), 1..6)) {
-        let settings = Settings { wasm_path: "/watershed.wasm".to_owned() };
         let mut model = world();
         for (index, mut spec) in specs.into_iter().enumerate() {
             let name = format!("x{index}");
@@ -252,7 +327,7 @@ proptest! {
                 }
             }
         }
-        let taken = resources::snapshots(&model, &settings, |_| None);
+        let taken = resources::snapshots(&model, &settings(), |_| None);
         prop_assert!(taken.is_ok(), "{}", taken.unwrap_err());
     }
 

@@ -5,6 +5,8 @@ mod changes;
 mod documents;
 mod experiments;
 mod laws;
+mod relations;
+mod rich;
 mod specs;
 
 use super::change::{self, Applied, Change, ModelError, Precondition, Spec};
