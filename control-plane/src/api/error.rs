@@ -193,7 +193,7 @@ impl From<ModelError> for Problem {
             }
             ModelError::Placement(error) => error.into(),
             ModelError::Conflict(_) => {
-                let title = "Something else already has this";
+                let title = "This contradicts something else in the model";
                 Self::conflict(problem!("conflict"), title, detail)
             }
         }

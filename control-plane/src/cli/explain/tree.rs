@@ -94,6 +94,29 @@ impl Tree {
         if let Some(other) = optional(it, "displaced_by") {
             self.mark(1, false, &format!("{other} takes its place in the layer"));
         }
+        self.before_the_buckets(it);
+        self.buckets(it);
+        match it.get("audience") {
+            Some(audience) if audience.is_object() => {
+                self.mark(1, flag(audience, "holds"), "audience");
+                self.rule(2, audience);
+            }
+            _ => self.mark(1, true, "audience: everybody"),
+        }
+        for requirement in list(it, "requirements") {
+            self.requirement(requirement);
+        }
+        for score in list(it, "scores") {
+            let (variant, value) = (text(score, "variant"), number(score, "score"));
+            self.line(1, &format!("• {variant} scores {value}"));
+        }
+        if let Some(bucket) = it.get("variant_bucket").and_then(Value::as_u64) {
+            self.line(1, &format!("• variant bucket {bucket}"));
+        }
+    }
+
+    /// What comes first: what the request brings along, and the holdouts.
+    fn before_the_buckets(&mut self, it: &Value) {
         for pin in list(it, "pins") {
             let counts = text(pin, "verdict") == "assigned";
             let why = match text(pin, "verdict") {
@@ -113,24 +136,6 @@ impl Tree {
                 "is not held out"
             };
             self.mark(1, !held, &format!("holdout {name}: bucket {bucket} {said}"));
-        }
-        self.buckets(it);
-        match it.get("audience") {
-            Some(audience) if audience.is_object() => {
-                self.mark(1, flag(audience, "holds"), "audience");
-                self.rule(2, audience);
-            }
-            _ => self.mark(1, true, "audience: everybody"),
-        }
-        for requirement in list(it, "requirements") {
-            self.requirement(requirement);
-        }
-        for score in list(it, "scores") {
-            let (variant, value) = (text(score, "variant"), number(score, "score"));
-            self.line(1, &format!("• {variant} scores {value}"));
-        }
-        if let Some(bucket) = it.get("variant_bucket").and_then(Value::as_u64) {
-            self.line(1, &format!("• variant bucket {bucket}"));
         }
     }
 

@@ -306,10 +306,10 @@ proptest! {
                 let all = experiment.variants().fold(Ranges::default(), |all, v| all.union(v.ranges));
                 prop_assert_eq!(all, Ranges::full());
             }
-            let taken = resources::snapshots(&next, &settings(), |_| None);
-            prop_assert!(taken.is_ok(), "{}", taken.unwrap_err());
             model = next;
         }
+        let taken = resources::snapshots(&model, &settings(), |_| None);
+        prop_assert!(taken.is_ok(), "{}", taken.unwrap_err());
     }
 
     /// The model's bounds are at least as narrow as the filter's.

@@ -5,6 +5,7 @@ mod changes;
 mod documents;
 mod experiments;
 mod laws;
+mod moving_in;
 mod relations;
 mod rich;
 mod specs;
