@@ -4,6 +4,7 @@
 
 use crate::audience::Rule;
 use crate::bucketer::Bucketer;
+use crate::pin::fingerprint;
 use crate::plan::{ExperimentId, LayerId, UnitId};
 use crate::ranges::Ranges;
 use crate::strategy::Strategy;
@@ -198,6 +199,16 @@ pub struct Stickiness {
     pub cookie: Box<str>,
     /// How long it counts.
     pub max_age_seconds: u32,
+    /// See [`fingerprint_salt`](crate::pin::fingerprint_salt).
+    pub(crate) salt: u32,
+}
+
+impl Stickiness {
+    /// What the cookie remembers of a unit.
+    #[must_use]
+    pub fn fingerprint(&self, unit: &str) -> u32 {
+        fingerprint(self.salt, unit)
+    }
 }
 
 /// What the request must get, or must not get, of another experiment.

@@ -47,7 +47,7 @@ pub use bucketer::Bucketer;
 pub use compile::CompileError;
 pub use experiment::{Experiment, Header, Stickiness, Variant};
 pub use explain::Explanation;
-pub use pin::{Pin, PinnedBy, fingerprint};
+pub use pin::{Pin, PinnedBy};
 pub use plan::{ForceSources, Plan};
 pub use ranges::{BUCKETS, RangeError, Ranges};
 pub use request::Headers;

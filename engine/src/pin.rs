@@ -30,17 +30,24 @@ pub enum PinnedBy {
     Inherited,
     /// A sticky cookie keeps what this unit was given.
     Stuck {
-        /// The [`fingerprint`] of the unit that it was given to.
+        /// The [`Stickiness::fingerprint`](crate::Stickiness::fingerprint) of the unit that it was
+        /// given to.
         unit: u32,
     },
 }
 
-/// What a sticky cookie remembers of a unit, so that it sticks to no other one.
+/// What a sticky cookie remembers of a unit, so that it sticks to no other one: behind what the
+/// experiment is salted with, so that a reshuffle lets go of everybody.
 #[must_use]
-pub fn fingerprint(unit: &str) -> u32 {
-    // Apart from every salt of a bucket, so that it says nothing about those.
+pub(crate) fn fingerprint(salt: u32, unit: &str) -> u32 {
+    murmur3_x86_32(unit.as_bytes(), salt)
+}
+
+/// The salt of an experiment's fingerprints.
+pub(crate) fn fingerprint_salt(experiment: &str, salt: &str) -> u32 {
+    // Apart from every salt of a bucket, so that a fingerprint says nothing about those.
     const SEED: u32 = 0x7374_6b79;
-    murmur3_x86_32(unit.as_bytes(), SEED)
+    murmur3_x86_32(format!("{experiment}:{salt}").as_bytes(), SEED)
 }
 
 impl Plan {

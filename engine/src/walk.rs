@@ -6,7 +6,7 @@ use crate::assign::{Decision, MAX_UNIT_BYTES, Noop, Step, Verdict, Visitor};
 use crate::attribute::Subject;
 use crate::audience::{ConditionId, Rule};
 use crate::experiment::{Experiment, Requirement, Variant};
-use crate::pin::{Pin, PinnedBy, fingerprint};
+use crate::pin::{Pin, PinnedBy};
 use crate::plan::{ExperimentId, Layer, LayerId, Plan, UnitId};
 use crate::service::{RoutingRule, Scope, Service};
 
@@ -413,7 +413,9 @@ fn stuck_elsewhere(candidate: &Candidate<'_, '_>) -> Verdict {
     let (Some(PinnedBy::Stuck { unit: known }), Some(unit)) = (by, candidate.unit) else {
         return Verdict::Assigned;
     };
-    Verdict::refuse_if(fingerprint(unit) != known, Verdict::AnotherUnit)
+    let sticky = candidate.experiment.sticky();
+    let is_it = sticky.is_some_and(|sticky| sticky.fingerprint(unit) == known);
+    Verdict::refuse_if(!is_it, Verdict::AnotherUnit)
 }
 
 #[inline]

@@ -125,7 +125,7 @@ impl<'a> Jar<'a> {
         self.has_changed |= self.remembered.keep(
             decision.experiment.key(),
             decision.variant.key(),
-            decision.unit,
+            sticky.fingerprint(decision.unit),
             sticky.max_age_seconds,
             now_ms,
         );

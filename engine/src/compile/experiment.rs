@@ -8,12 +8,11 @@ use super::tables::{Map, Tables};
 use super::{Compiled, attribute, dangling, limits, rule, small, strategy, text, variant};
 use crate::bucketer::Bucketer;
 use crate::experiment::{Experiment, Stickiness, Window};
+use crate::pin::fingerprint_salt;
 use crate::plan::{Layer, UnitId};
 use crate::ranges::Ranges;
 use std::collections::BTreeSet;
-use watershed_proto::filter::v1::{
-    Attribute as AttributeSpec, Experiment as Spec, Hash, Mode, Sticky as StickySpec,
-};
+use watershed_proto::filter::v1::{Attribute as AttributeSpec, Experiment as Spec, Hash, Mode};
 
 /// 30 days.
 const STICKY_SECONDS: u32 = 30 * 24 * 60 * 60;
@@ -82,7 +81,7 @@ impl<'c> Builder<'_, 'c> {
             requires: Box::default(),
             shares: variant::shares(at, &spec.variants, bucketer.buckets())?,
             strategy: strategy::compile(self.tables, at, spec)?,
-            stickiness: self.stickiness(at, spec.sticky.as_ref())?,
+            stickiness: self.stickiness(at, spec)?,
             bucketer,
             variants,
             fallback: small(fallback),
@@ -151,9 +150,9 @@ impl<'c> Builder<'_, 'c> {
     fn stickiness(
         &self,
         at: At<'_>,
-        spec: Option<&StickySpec>,
+        experiment: &Spec,
     ) -> Result<Option<Box<Stickiness>>, CompileError> {
-        let Some(spec) = spec else {
+        let Some(spec) = &experiment.sticky else {
             return Ok(None);
         };
         let field = Path::new("sticky");
@@ -166,6 +165,7 @@ impl<'c> Builder<'_, 'c> {
         Ok(Some(Box::new(Stickiness {
             cookie: spec.cookie.as_str().into(),
             max_age_seconds,
+            salt: fingerprint_salt(&experiment.key, &experiment.salt),
         })))
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use watershed_engine::{Attribute, AttributeId, Pin, PinnedBy, Plan, fingerprint};
+use watershed_engine::{Attribute, AttributeId, Pin, PinnedBy, Plan};
 use watershed_proto::filter::v1::{Experiment, FilterConfig};
 
 pub const NOW_MS: i64 = 1_000;
@@ -251,15 +251,17 @@ fn subject(plan: &Plan, (unit, values): &Values, chance: u64, pins: &[PinSpec]) 
         _ => values[3].clone(),
     };
     let pins = pins.iter().filter_map(|(place, is_b, by)| {
+        let key = format!("e{place}");
+        let sticky = plan.experiment(&key).and_then(|one| one.sticky());
         let by = match by {
             0 => PinnedBy::Forced,
             1 => PinnedBy::Inherited,
             2 => PinnedBy::Stuck { unit: 0 },
             _ => PinnedBy::Stuck {
-                unit: fingerprint(unit.as_deref().unwrap_or_default()),
+                unit: sticky?.fingerprint(unit.as_deref().unwrap_or_default()),
             },
         };
-        plan.pin(&format!("e{place}"), if *is_b { "b" } else { "a" }, by)
+        plan.pin(&key, if *is_b { "b" } else { "a" }, by)
     });
     Subject {
         values: plan.attributes().iter().map(value).collect(),

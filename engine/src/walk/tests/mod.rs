@@ -1,4 +1,5 @@
 use super::*;
+use crate::pin::{fingerprint, fingerprint_salt};
 use crate::plan::Plan;
 use crate::request::Headers;
 use crate::surroundings::{Request, Surroundings};
@@ -128,9 +129,15 @@ fn pinned(plan: &Plan, pins: &[(&str, &str, PinnedBy)]) -> Vec<String> {
     walk(plan, &[USER], &around).0
 }
 
+/// User `u` of experiment `e`.
 fn stuck() -> PinnedBy {
+    stuck_by("", "u")
+}
+
+/// A user of experiment `e` while it had this salt.
+fn stuck_by(salt: &str, unit: &str) -> PinnedBy {
     PinnedBy::Stuck {
-        unit: fingerprint("u"),
+        unit: fingerprint(fingerprint_salt("e", salt), unit),
     }
 }
 

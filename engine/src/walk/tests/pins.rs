@@ -81,9 +81,7 @@ fn stuck_replaces_the_buckets_and_nothing_else() {
         with(json!({"strategy": {"random": {}}}), stuck()),
         ["e=a Stuck"]
     );
-    let other = PinnedBy::Stuck {
-        unit: fingerprint("v"),
-    };
+    let other = stuck_by("", "v");
     assert_eq!(with(json!({}), other), ["e=b Hashed"]);
     assert_eq!(
         with(json!({"mode": "FALLBACK"}), stuck()),
@@ -91,6 +89,17 @@ fn stuck_replaces_the_buckets_and_nothing_else() {
     );
     assert!(with(json!({"endMs": "1"}), stuck()).is_empty());
     assert!(with(json!({"audience": {"any": {"rules": []}}}), stuck()).is_empty());
+}
+
+#[test]
+fn a_new_salt_lets_go_of_whoever_was_stuck() {
+    let with = |salt, by| {
+        let changes = json!({"salt": salt, "sticky": {"cookie": "s"}});
+        let plan = compile(config(&[experiment("e", "l", &changes)]));
+        pinned(&plan, &[("e", "a", by)])
+    };
+    assert_eq!(with("1", stuck_by("1", "u")), ["e=a Stuck"]);
+    assert_eq!(with("2", stuck_by("1", "u")), ["e=b Hashed"]);
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn a_sticky_cookie_that_is_not_believed_is_counted_and_written_anew() {
     let tampered = format!("{}x", &good[..good.len() - 1]);
     let huge = "x".repeat(60_000);
     let mut old = Sticky::default();
-    old.keep("sticky", "b", "u", 1, 0);
+    old.keep("sticky", "b", 0, 1, 0);
     let expired = old.seal(&keys()).unwrap();
     for unfit in [
         tampered.as_str(),
