@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use prost::Message as _;
 use serde_json::{Value, json};
 use std::hint::black_box;
-use watershed_engine::{Attribute, AttributeId, Headers, Noop, Plan, Subject};
+use watershed_engine::{Attribute, Bound, Headers, Noop, Plan};
 use watershed_proto::filter::v1::FilterConfig;
 
 /// Who this is in the figures.
@@ -110,51 +110,36 @@ fn plan(layout: Layout) -> anyhow::Result<Plan> {
     Ok(Plan::compile(&config(&layout.experiments(), "bench")?)?)
 }
 
-/// A request whose attributes lie in the order of the plan's table.
-struct Bound<'a>(&'a [&'a [u8]]);
-
-impl Subject for Bound<'_> {
-    fn get(&self, attribute: AttributeId) -> Option<&[u8]> {
-        self.0.get(attribute.index()).copied()
-    }
-
-    fn chance(&self) -> u64 {
-        0
-    }
-}
-
-/// Each request's values in the order of the plan's table.
-fn bind<'a>(plan: &Plan, requests: &'a [Request]) -> anyhow::Result<Vec<Vec<&'a [u8]>>> {
-    let place = |attribute: &Attribute| match attribute {
-        Attribute::Header(name) => work::HEADERS.iter().position(|header| **header == **name),
-        _ => None,
-    };
-    let order: Option<Vec<usize>> = plan.attributes().iter().map(place).collect();
-    let order = order.context("the plan asks for something else than headers")?;
+/// Each request with its values read beforehand.
+fn bind<'a>(plan: &Plan, requests: &'a [Request]) -> Vec<Bound<'a>> {
     let bound = |request: &'a Request| {
-        let values = order.iter().filter_map(|place| request.get(*place));
-        values.map(String::as_bytes).collect()
+        Bound::new(plan.attributes(), |attribute| {
+            let Attribute::Header(name) = attribute else {
+                return None;
+            };
+            let place = work::HEADERS.iter().position(|one| **one == **name)?;
+            request.get(place).map(String::as_str)
+        })
     };
-    Ok(requests.iter().map(bound).collect())
+    requests.iter().map(bound).collect()
 }
 
 fn bound(layout: Layout, requests: Vec<Request>) -> anyhow::Result<Run> {
     let plan = plan(layout)?;
     let requests: &'static [Request] = requests.leak();
-    let bound = bind(&plan, requests)?;
+    let bound = bind(&plan, requests);
     let mut units = (0..bound.len()).cycle();
     Ok(Box::new(move |times| {
         let Some(service) = plan.services().first() else {
             return 0;
         };
         let mut answers = 0;
-        for values in units
+        for subject in units
             .by_ref()
             .take(times as usize)
             .filter_map(|unit| bound.get(unit))
         {
-            let subject = Bound(black_box(values));
-            for decision in plan.assign(service, &subject, NOW_MS, &mut Noop) {
+            for decision in plan.assign(service, black_box(subject), NOW_MS, &mut Noop) {
                 black_box(decision.variant);
                 answers += 1;
             }
@@ -183,7 +168,7 @@ fn raw(layout: Layout) -> anyhow::Result<Run> {
             .filter_map(|unit| pairs.get(unit))
         {
             let headers = Headers::new(black_box(pairs));
-            let Some(service) = plan.service(headers.host().as_deref(), headers.path()) else {
+            let Some(service) = plan.service_of(headers) else {
                 continue;
             };
             let request = watershed_engine::Request::new(headers, plan.attributes());

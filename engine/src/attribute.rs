@@ -2,6 +2,7 @@
 //! answers. What does not: how a value is cut out of a request (see [`request`](crate::request)).
 
 use crate::body::Pointer;
+use crate::condition::{head, release};
 use crate::pin::Pin;
 use crate::time::Offset;
 use std::fmt;
@@ -140,6 +141,27 @@ impl AttributeId {
 pub trait Subject {
     /// The attribute's bytes, `None` where the request has no such thing.
     fn get(&self, attribute: AttributeId) -> Option<&[u8]>;
+
+    /// The attribute's text, `None` also where its bytes are no UTF-8. For a subject that knows of its
+    /// values what they are.
+    #[inline]
+    fn text(&self, attribute: AttributeId) -> Option<&str> {
+        str::from_utf8(self.get(attribute)?).ok()
+    }
+
+    /// The [`condition::head`](crate::condition::head) of the attribute's bytes. For a subject that
+    /// knows of its values what they are.
+    #[inline]
+    fn head(&self, attribute: AttributeId) -> Option<u64> {
+        self.get(attribute).map(head)
+    }
+
+    /// The [`condition::release`](crate::condition::release) that the attribute's bytes are. For a
+    /// subject that knows of its values what they are.
+    #[inline]
+    fn release(&self, attribute: AttributeId) -> Option<u64> {
+        self.get(attribute).and_then(release)
+    }
 
     /// A number that every `u64` is as likely to be as any other. Asked at most once a walk, and
     /// only where an experiment leaves its variant to chance.

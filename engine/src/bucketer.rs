@@ -78,23 +78,33 @@ impl Bucketer {
         }
     }
 
+    /// What is absorbed of the salt, where the hash is ours.
+    #[inline]
+    pub(crate) fn ours(&self) -> Option<State> {
+        match &self.0 {
+            Kind::MurmurV1(state) => Some(*state),
+            _ => None,
+        }
+    }
+
     /// The bucket of `unit`, below [`Bucketer::buckets`].
     #[must_use]
     #[inline]
     pub fn bucket(&self, unit: &[u8]) -> u16 {
         match &self.0 {
-            Kind::MurmurV1(state) => remainder(state.absorb(unit).finish(), BUCKETS),
+            Kind::MurmurV1(state) => of_ten_thousand(state.finish_with(unit)),
             other => other.foreign(unit),
         }
     }
 }
 
 impl Kind {
+    #[cold]
     fn foreign(&self, unit: &[u8]) -> u16 {
         match self {
-            Self::MurmurV1(state) => remainder(state.absorb(unit).finish(), BUCKETS),
-            Self::Remainder(state, buckets) => remainder(state.absorb(unit).finish(), *buckets),
-            Self::Scaled(state, buckets) => scaled(state.absorb(unit).finish(), *buckets),
+            Self::MurmurV1(state) => of_ten_thousand(state.finish_with(unit)),
+            Self::Remainder(state, buckets) => remainder(state.finish_with(unit), *buckets),
+            Self::Scaled(state, buckets) => scaled(state.finish_with(unit), *buckets),
             Self::GrowthBookV2(state) => {
                 let (digits, first) = decimal(fnv1a_32(*state, unit));
                 let text = digits.get(first..).unwrap_or_default();
@@ -115,9 +125,15 @@ impl State {
     }
 }
 
-/// For 10,000 buckets the remainder favours the first 7,296 by one part in 429,496, far below what
-/// any experiment could notice.
+/// The remainder favours the first 7,296 buckets by one part in 429,496, far below what any
+/// experiment could notice.
 #[inline]
+#[allow(clippy::cast_possible_truncation)] // A remainder by 10,000 fits.
+pub(crate) fn of_ten_thousand(hash: u32) -> u16 {
+    const COUNT: u32 = BUCKETS as u32;
+    (hash % COUNT) as u16
+}
+
 fn remainder(hash: u32, buckets: u16) -> u16 {
     let bucket = hash.checked_rem(buckets.into()).unwrap_or(0);
     u16::try_from(bucket).unwrap_or(0)

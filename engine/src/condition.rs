@@ -6,22 +6,28 @@ pub mod network;
 pub mod number;
 pub mod pattern;
 pub mod set;
+mod short;
 pub mod version;
 
-use crate::attribute::AttributeId;
+pub use short::head;
+pub use version::release;
+
+use crate::attribute::{AttributeId, Subject};
 use network::Networks;
 use number::Number;
 use pattern::{Needle, Pattern};
 use set::Texts;
+use short::Text;
 use std::cmp::Ordering;
 use std::fmt;
-use version::Version;
 
 /// True where the attribute is there and passes the test. A missing attribute passes none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     pub(crate) attribute: AttributeId,
     pub(crate) ignore_case: bool,
+    /// More than one rule asks it.
+    pub(crate) is_shared: bool,
     pub(crate) test: Test,
 }
 
@@ -32,7 +38,7 @@ pub enum Test {
     /// There is a value; an empty one counts.
     Present,
     /// The value is this.
-    Equals(Box<[u8]>),
+    Equals(Text),
     /// The value is one of these.
     OneOf(Box<Texts>),
     /// The value starts with this.
@@ -46,7 +52,7 @@ pub enum Test {
     /// The value is a number, and compares like this.
     Number(Comparison, Box<Number<Box<[u8]>>>),
     /// The value is a semantic version, and compares like this.
-    Version(Comparison, Box<Version<Box<[u8]>>>),
+    Version(Comparison, Box<version::Expected>),
     /// The value compares like this, byte by byte.
     Text(Comparison, Box<[u8]>),
     /// The value is an address in one of these networks.
@@ -81,6 +87,15 @@ impl Comparison {
 }
 
 impl Condition {
+    pub(crate) fn new(attribute: AttributeId, test: Test, ignore_case: bool) -> Self {
+        Self {
+            attribute,
+            ignore_case,
+            is_shared: false,
+            test,
+        }
+    }
+
     /// The attribute that is tested.
     #[must_use]
     pub fn attribute(&self) -> AttributeId {
@@ -93,47 +108,66 @@ impl Condition {
         &self.test
     }
 
+    /// Whether the subject's value is there and passes. What can be decided by a number is.
+    #[inline(always)]
+    pub(crate) fn holds(&self, subject: &impl Subject) -> bool {
+        let id = self.attribute;
+        let quickly = match &self.test {
+            Test::Equals(expected) if !self.ignore_case => expected.is_quickly(subject.head(id)),
+            Test::OneOf(texts) => texts.contain_quickly(subject.head(id)),
+            Test::Version(comparison, expected) => expected
+                .compare_quickly(subject.release(id))
+                .map(|ordering| comparison.holds(ordering)),
+            _ => None,
+        };
+        match quickly {
+            Some(holds) => holds,
+            None => subject.get(id).is_some_and(|value| self.passes(value)),
+        }
+    }
+
     /// Whether the value passes.
     #[must_use]
-    #[inline]
     pub fn passes(&self, value: &[u8]) -> bool {
-        match (&self.test, self.ignore_case) {
-            (Test::Present, _) => true,
-            (Test::Equals(expected), false) => **expected == *value,
-            (Test::Equals(expected), true) => expected.eq_ignore_ascii_case(value),
-            (Test::OneOf(texts), _) => texts.contain(value),
-            (Test::Prefix(prefix), false) => value.starts_with(prefix),
-            (Test::Prefix(prefix), true) => value
-                .get(..prefix.len())
-                .is_some_and(|start| prefix.eq_ignore_ascii_case(start)),
-            (Test::Suffix(suffix), false) => value.ends_with(suffix),
-            (Test::Suffix(suffix), true) => value
-                .len()
-                .checked_sub(suffix.len())
-                .and_then(|at| value.get(at..))
-                .is_some_and(|end| suffix.eq_ignore_ascii_case(end)),
-            (test, _) => test.passes(value),
-        }
+        self.test.passes(value, self.ignore_case)
     }
 }
 
 impl Test {
-    /// The tests that take longer.
-    fn passes(&self, value: &[u8]) -> bool {
+    pub(crate) fn equals(expected: &str) -> Self {
+        Self::Equals(Text::new(expected.as_bytes()))
+    }
+
+    #[inline(never)]
+    fn passes(&self, value: &[u8], ignore_case: bool) -> bool {
+        let is = |expected: &[u8], part: &[u8]| {
+            if ignore_case {
+                expected.eq_ignore_ascii_case(part)
+            } else {
+                expected == part
+            }
+        };
         match self {
+            Self::Present => true,
+            Self::Equals(expected) => is(expected.bytes(), value),
+            Self::OneOf(texts) => texts.contain(value),
+            Self::Prefix(prefix) => value
+                .get(..prefix.len())
+                .is_some_and(|start| is(prefix, start)),
+            Self::Suffix(suffix) => value
+                .len()
+                .checked_sub(suffix.len())
+                .and_then(|at| value.get(at..))
+                .is_some_and(|end| is(suffix, end)),
             Self::Contains(needle) => needle.is_in(value),
             Self::Matches(pattern) => pattern.matches(value),
             Self::Number(comparison, expected) => Number::parse(value)
                 .is_some_and(|number| comparison.holds(number.compare(expected))),
-            Self::Version(comparison, expected) => Version::parse(value)
-                .is_some_and(|version| comparison.holds(version.compare(expected))),
+            Self::Version(comparison, expected) => expected
+                .compare(value)
+                .is_some_and(|ordering| comparison.holds(ordering)),
             Self::Text(comparison, expected) => comparison.holds(value.cmp(expected)),
             Self::InNetworks(networks) => networks.contain(value),
-            Self::Present
-            | Self::Equals(_)
-            | Self::OneOf(_)
-            | Self::Prefix(_)
-            | Self::Suffix(_) => false,
         }
     }
 }
@@ -156,7 +190,7 @@ impl fmt::Display for Condition {
         let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
         match &self.test {
             Test::Present => f.write_str("is present"),
-            Test::Equals(expected) => write!(f, "equals {}", text(expected)),
+            Test::Equals(expected) => write!(f, "equals {}", text(expected.bytes())),
             Test::OneOf(texts) => one_of(f, texts),
             Test::Prefix(prefix) => write!(f, "starts with {}", text(prefix)),
             Test::Suffix(suffix) => write!(f, "ends with {}", text(suffix)),
@@ -192,10 +226,23 @@ fn one_of(f: &mut fmt::Formatter<'_>, texts: &Texts) -> fmt::Result {
 mod tests {
     use super::*;
 
+    struct One(Option<&'static [u8]>);
+
+    impl Subject for One {
+        fn get(&self, _: AttributeId) -> Option<&[u8]> {
+            self.0
+        }
+
+        fn chance(&self) -> u64 {
+            0
+        }
+    }
+
     fn condition(test: Test) -> Condition {
         Condition {
             attribute: AttributeId(0),
             ignore_case: false,
+            is_shared: false,
             test,
         }
     }
@@ -203,10 +250,10 @@ mod tests {
     /// Each test with a value that passes and one that doesn't.
     fn every_test() -> Vec<(Test, &'static [u8], &'static [u8])> {
         let number = Number::parse(b"2.0").unwrap().to_owned();
-        let version = Version::parse(b"2.0.0").unwrap().to_owned();
+        let version = version::Expected::parse(b"2.0.0").unwrap();
         let networks = Networks::parse(["10.0.0.0/8"]).unwrap();
         vec![
-            (Test::Equals((*b"gold").into()), b"gold", b"Gold"),
+            (Test::Equals(Text::new(b"gold")), b"gold", b"Gold"),
             (
                 Test::OneOf(Texts::new(["gold", "silver"], false).into()),
                 b"gold",
@@ -247,10 +294,13 @@ mod tests {
     fn every_test_passes_on_its_value_and_on_no_other() {
         for (test, right, wrong) in every_test() {
             let condition = condition(test);
+            assert!(condition.holds(&One(Some(right))), "{condition}");
+            assert!(!condition.holds(&One(None)), "{condition}");
             assert!(condition.passes(right), "{condition}");
             for wrong in [wrong, b"", b"\xff\xfe", b"nan"] {
                 if !matches!(condition.test, Test::Text(..)) {
                     assert!(!condition.passes(wrong), "{condition}");
+                    assert!(!condition.holds(&One(Some(wrong))), "{condition}");
                 }
             }
         }
@@ -266,7 +316,7 @@ mod tests {
             ..condition(test)
         };
         let tests = [
-            Test::Equals((*b"gold").into()),
+            Test::Equals(Text::new(b"gold")),
             Test::OneOf(Texts::new(["Gold", "silver"], true).into()),
             Test::Prefix((*b"GO").into()),
             Test::Suffix((*b"LD").into()),

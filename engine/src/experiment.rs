@@ -86,9 +86,16 @@ impl Experiment {
 
     /// The variant that owns `bucket` of the variant hash.
     #[must_use]
+    #[inline]
     pub fn variant(&self, bucket: u16) -> Option<&Variant> {
-        let following = self.shares.partition_point(|share| share.end < bucket);
-        let share = self.shares.get(following)?;
+        /// Up to so many shares it is quicker to look at each.
+        const FEW: usize = 8;
+        let share = if self.shares.len() <= FEW {
+            self.shares.iter().find(|share| bucket <= share.end)
+        } else {
+            let following = self.shares.partition_point(|share| share.end < bucket);
+            self.shares.get(following)
+        }?;
         self.variants.get(usize::from(share.variant))
     }
 

@@ -6,10 +6,13 @@
 
 const BLOCK: u32 = 4;
 
+/// What each block adds to the state.
+pub(crate) const STEP: u32 = 0xe654_6b64;
+
 /// MurmurHash3 x86_32 of `bytes`.
 #[must_use]
 pub fn murmur3_x86_32(bytes: &[u8], seed: u32) -> u32 {
-    State::new(seed).absorb(bytes).finish()
+    State::new(seed).finish_with(bytes)
 }
 
 /// MurmurHash3 x86_32 of `bytes` with ASCII letters in lower case.
@@ -32,9 +35,9 @@ pub(crate) fn murmur3_x86_32_lowercase(bytes: &[u8], seed: u32) -> u32 {
 /// unfinished block wait in `pending`, lowest byte first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct State {
-    mixed: u32,
-    pending: u32,
-    length: u32,
+    pub(crate) mixed: u32,
+    pub(crate) pending: u32,
+    pub(crate) length: u32,
 }
 
 impl State {
@@ -74,16 +77,57 @@ impl State {
         }
     }
 
-    #[inline]
     pub(crate) fn finish(self) -> u32 {
-        // With nothing pending this adds scramble(0) = 0, as the reference does by skipping it.
-        let mut hash = self.mixed ^ scramble(self.pending) ^ self.length;
-        hash ^= hash >> 16;
-        hash = hash.wrapping_mul(0x85eb_ca6b);
-        hash ^= hash >> 13;
-        hash = hash.wrapping_mul(0xc2b2_ae35);
-        hash ^ (hash >> 16)
+        finalised(self.mixed, self.pending, self.length)
     }
+
+    /// The hash of what was absorbed and of `bytes`: the short way for a unit. Once the first block
+    /// is complete, the others lie in `bytes` as they are and need no shifting.
+    #[inline]
+    pub(crate) fn finish_with(self, bytes: &[u8]) -> u32 {
+        let shift = bits(self.length);
+        let mut mixed = self.mixed;
+        let mut rest = bytes;
+        if shift != 0 {
+            let missing = BLOCK.wrapping_sub(self.length % BLOCK) as usize;
+            let (Some(first), Some(behind)) = (bytes.first_chunk(), bytes.get(missing..)) else {
+                return self.absorb(bytes).finish();
+            };
+            let block = u32::from_le_bytes(*first).wrapping_shl(shift) | self.pending;
+            mixed = mix(mixed, block);
+            rest = behind;
+        }
+        // Four blocks a round: the count of a loop costs as much as a third of a block.
+        let (rounds, rest) = rest.as_chunks::<16>();
+        for round in rounds {
+            for block in round.as_chunks::<4>().0 {
+                mixed = mix(mixed, u32::from_le_bytes(*block));
+            }
+        }
+        let (blocks, tail) = rest.as_chunks::<4>();
+        for block in blocks {
+            mixed = mix(mixed, u32::from_le_bytes(*block));
+        }
+        let length = self.length.wrapping_add(low(bytes.len() as u64));
+        finalised(mixed, self::tail(tail), length)
+    }
+
+    /// How many bytes of the last block are there.
+    pub(crate) fn filled(self) -> usize {
+        (self.length % BLOCK) as usize
+    }
+}
+
+/// What is left to do when every block is mixed in. With nothing pending this adds
+/// scramble(0) = 0, as the reference does by skipping it.
+#[inline]
+pub(crate) const fn finalised(mixed: u32, pending: u32, length: u32) -> u32 {
+    let mut hash = mixed ^ scramble(pending) ^ length;
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85eb_ca6b);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xc2b2_ae35);
+    hash ^ (hash >> 16)
 }
 
 /// FNV-1a with 32 bits of `bytes`, going on from `state`.
@@ -109,18 +153,34 @@ const fn low(wide: u64) -> u32 {
     wide as u32
 }
 
-const fn scramble(block: u32) -> u32 {
+/// Up to three bytes as the unfinished block that they are.
+#[inline]
+pub(crate) fn tail(bytes: &[u8]) -> u32 {
+    match *bytes {
+        [first] => u32::from_le_bytes([first, 0, 0, 0]),
+        [first, second] => u32::from_le_bytes([first, second, 0, 0]),
+        [first, second, third] => u32::from_le_bytes([first, second, third, 0]),
+        _ => 0,
+    }
+}
+
+pub(crate) const fn scramble(block: u32) -> u32 {
     block
         .wrapping_mul(0xcc9e_2d51)
         .rotate_left(15)
         .wrapping_mul(0x1b87_3593)
 }
 
-const fn mix(state: u32, block: u32) -> u32 {
-    (state ^ scramble(block))
+pub(crate) const fn mix(state: u32, block: u32) -> u32 {
+    stir(state, scramble(block))
+}
+
+/// What a scrambled block does to the state.
+pub(crate) const fn stir(state: u32, scrambled: u32) -> u32 {
+    (state ^ scrambled)
         .rotate_left(13)
         .wrapping_mul(5)
-        .wrapping_add(0xe654_6b64)
+        .wrapping_add(STEP)
 }
 
 #[cfg(test)]
@@ -202,6 +262,10 @@ mod tests {
         ) {
             let state = pieces.iter().fold(State::new(seed), |state, piece| state.absorb(piece));
             prop_assert_eq!(state.finish(), murmur3_x86_32(&pieces.concat(), seed));
+            let last = pieces.last().map_or(&[][..], Vec::as_slice);
+            let before = pieces.iter().take(pieces.len().saturating_sub(1));
+            let state = before.fold(State::new(seed), |state, piece| state.absorb(piece));
+            prop_assert_eq!(state.finish_with(last), murmur3_x86_32(&pieces.concat(), seed));
         }
 
         #[test]

@@ -9,6 +9,7 @@ use crate::compile::{self, CompileError};
 use crate::condition::Condition;
 use crate::experiment::Experiment;
 use crate::ranges::Ranges;
+use crate::request::Headers;
 use crate::service::{Service, ServiceIndex};
 use crate::token::Keys;
 use watershed_proto::filter::v1::{FilterConfig, Trust};
@@ -78,6 +79,18 @@ impl Plan {
     #[must_use]
     pub fn service(&self, host: Option<&[u8]>, path: Option<&[u8]>) -> Option<&Service> {
         self.index.find(&self.services, host, path)
+    }
+
+    /// The first service that matches the headers' host and path; reads neither where no service
+    /// asks for it.
+    #[must_use]
+    pub fn service_of(&self, headers: Headers<'_>) -> Option<&Service> {
+        let host = if self.index.asks_for_host() {
+            headers.host()
+        } else {
+            None
+        };
+        self.service(host.as_deref(), headers.path())
     }
 
     /// The keys of sticky cookies and force tokens.

@@ -21,21 +21,28 @@ impl<'a> Headers<'a> {
     pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.0
             .iter()
-            .filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
+            .filter(move |(other, _)| is_name(other, name.as_bytes()))
             .map(|&(_, value)| value)
     }
 
     /// The header's value; several are joined with `,` (RFC 9110, section 5.3).
     #[must_use]
     pub fn joined(self, name: &str) -> Option<Cow<'a, [u8]>> {
-        let mut values = self.all(name);
-        let mut joined = Cow::Borrowed(values.next()?);
-        for value in values {
-            let joined = joined.to_mut();
-            joined.push(b',');
-            joined.extend_from_slice(value);
+        let mut joined: Option<Cow<'a, [u8]>> = None;
+        for (other, value) in self.0 {
+            if !is_name(other, name.as_bytes()) {
+                continue;
+            }
+            match &mut joined {
+                None => joined = Some(Cow::Borrowed(value)),
+                Some(joined) => {
+                    let joined = joined.to_mut();
+                    joined.push(b',');
+                    joined.extend_from_slice(value);
+                }
+            }
         }
-        Some(joined)
+        joined
     }
 
     /// The authority without its port, in lower case.
@@ -97,6 +104,26 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// Whether two header names are the same. Most are written alike, or differ in more than case.
+#[inline]
+fn is_name(other: &[u8], name: &[u8]) -> bool {
+    other.len() == name.len()
+        && (other == name || (may_be_name(other, name) && other.eq_ignore_ascii_case(name)))
+}
+
+/// Whether the first eight bytes differ in nothing but what letters of the two cases differ in.
+#[inline]
+fn may_be_name(other: &[u8], name: &[u8]) -> bool {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    match (other.first_chunk(), name.first_chunk()) {
+        (Some(left), Some(right)) => {
+            let differ = u64::from_ne_bytes(*left) ^ u64::from_ne_bytes(*right);
+            differ & !CASE == 0
+        }
+        _ => true,
+    }
+}
+
 /// The value of the first cookie called `name` in a `Cookie` header (RFC 6265, section 4.2). The
 /// value is taken as it stands: neither unquoted nor decoded.
 #[must_use]
@@ -124,9 +151,8 @@ pub fn query<'a>(path_and_query: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> 
 /// A path without query and fragment.
 #[must_use]
 pub fn path(path_and_query: &[u8]) -> &[u8] {
-    path_and_query
-        .split(|&byte| byte == b'?' || byte == b'#')
-        .next()
+    memchr::memchr2(b'?', b'#', path_and_query)
+        .and_then(|end| path_and_query.get(..end))
         .unwrap_or(path_and_query)
 }
 

@@ -1,10 +1,9 @@
 //! Which service a request belongs to, which experiments are in scope there, and what of a request
-//! they need. What lives here: host and path patterns, the index that finds a service, and the
-//! per-service index from layer bucket to experiment. What does not: faults in their wire form (see
-//! [`compile`](crate::compile)).
+//! they need. What lives here: host and path patterns, and the index that finds a service. What does
+//! not: faults in their wire form (see [`compile`](crate::compile)).
 
 use crate::audience::Rule;
-use crate::plan::{ExperimentId, LayerId, UnitId};
+use crate::scope::Scope;
 
 /// A set of hosts and paths, with the experiments whose requests it serves.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -118,35 +117,6 @@ impl RoutingRule {
     }
 }
 
-/// One layer as a service sees it: the experiments in scope there, by layer bucket.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Scope {
-    pub(crate) layer: LayerId,
-    /// What is hashed; the same for every experiment of the scope.
-    pub(crate) unit: UnitId,
-    /// Disjoint and in ascending order.
-    pub(crate) slots: Box<[Slot]>,
-}
-
-/// Layer buckets `start..=end` belong to the experiment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
-pub(crate) struct Slot {
-    pub(crate) start: u16,
-    pub(crate) end: u16,
-    pub(crate) experiment: ExperimentId,
-}
-
-impl Scope {
-    /// The experiment that owns `bucket`.
-    #[inline]
-    pub(crate) fn experiment(&self, bucket: u16) -> Option<ExperimentId> {
-        let slot = self
-            .slots
-            .get(self.slots.partition_point(|slot| slot.end < bucket))?;
-        (slot.start <= bucket).then_some(slot.experiment)
-    }
-}
-
 /// Names in ascending order, each with the places of its services.
 type ByName = Box<[(Box<str>, Box<[u32]>)]>;
 
@@ -212,6 +182,11 @@ impl ServiceIndex {
             .chain(of_any)
             .chain(of_exact)
             .min_by_key(|service| service.place)
+    }
+
+    /// Whether it matters which host a request is for.
+    pub(crate) fn asks_for_host(&self) -> bool {
+        !self.exact.is_empty() || !self.families.is_empty()
     }
 
     /// What follows each dot of `host` but one at its start, with the dot: the families that it may
@@ -373,26 +348,5 @@ mod tests {
             });
             prop_assert_eq!(find(&services, host.as_deref(), &path), expected.map(|one| one.place));
         }
-    }
-
-    #[test]
-    fn a_bucket_between_slots_belongs_to_nobody() {
-        let slot = |start, end, id| Slot {
-            start,
-            end,
-            experiment: ExperimentId(id),
-        };
-        let scope = Scope {
-            layer: LayerId(0),
-            unit: UnitId(0),
-            slots: [slot(10, 19, 0), slot(30, 30, 1), slot(31, 9_999, 0)].into(),
-        };
-        let owner = |bucket| scope.experiment(bucket).map(|id| id.0);
-        assert_eq!(owner(9), None);
-        assert_eq!(owner(10), Some(0));
-        assert_eq!(owner(19), Some(0));
-        assert_eq!(owner(20), None);
-        assert_eq!(owner(30), Some(1));
-        assert_eq!(owner(9_999), Some(0));
     }
 }

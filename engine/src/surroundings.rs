@@ -70,7 +70,7 @@ impl Surroundings for Bare {
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
 /// How many attributes are kept without an allocation.
-const NEAR: usize = 16;
+const NEAR: usize = 8;
 
 /// A request bound to a plan's attributes.
 ///
@@ -88,6 +88,7 @@ pub struct Request<'a, S = Bare> {
 impl<'a> Request<'a> {
     /// Binds `headers` to the table of [`Plan::attributes`](crate::plan::Plan::attributes).
     #[must_use]
+    #[inline]
     pub fn new(headers: Headers<'a>, attributes: &'a [Attribute]) -> Self {
         Self::within(headers, attributes, &Bare)
     }
@@ -97,6 +98,7 @@ impl<'a, S: Surroundings> Request<'a, S> {
     /// Binds `headers` and `surroundings` to the table of
     /// [`Plan::attributes`](crate::plan::Plan::attributes).
     #[must_use]
+    #[inline]
     pub fn within(headers: Headers<'a>, attributes: &'a [Attribute], surroundings: &'a S) -> Self {
         Self {
             headers,
@@ -155,6 +157,7 @@ fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 }
 
 impl<S: Surroundings> Subject for Request<'_, S> {
+    #[inline]
     fn get(&self, id: AttributeId) -> Option<&[u8]> {
         let attribute = self.attributes.get(id.index())?;
         for probe in 0..NEAR {

@@ -5,10 +5,13 @@
 use crate::assign::{Decision, MAX_UNIT_BYTES, Noop, Step, Verdict, Visitor};
 use crate::attribute::Subject;
 use crate::audience::{ConditionId, Rule};
+use crate::bucketer::Bucketer;
 use crate::experiment::{Experiment, Requirement, Variant};
 use crate::pin::{Pin, PinnedBy};
 use crate::plan::{ExperimentId, Layer, LayerId, Plan, UnitId};
-use crate::service::{RoutingRule, Scope, Service};
+use crate::scope::Scope;
+use crate::service::{RoutingRule, Service};
+use crate::stream::Streams;
 
 mod choose;
 
@@ -24,6 +27,9 @@ pub(crate) struct Walk<'p, 's, 'v, S, V> {
     chance: Option<u64>,
     /// The unit that was read last: most layers hash the same one.
     unit: Option<(UnitId, Option<&'s str>)>,
+    memory: Memory,
+    /// Of the unit that was read last.
+    streams: Streams,
 }
 
 /// An experiment that may give a variant.
@@ -85,22 +91,25 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             pins: subject.pins(),
             chance: None,
             unit: None,
+            memory: Memory::default(),
+            streams: Streams::default(),
         }
     }
 
     /// What one layer gives the request.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn scope(&mut self, scope: &'p Scope) -> Option<Decision<'p, 's>> {
         let layer = self.plan.layer(scope.layer)?;
-        let pinned = self.pinned(scope.layer, None);
         if V::THOROUGH {
-            return self.everyone(scope, layer, pinned);
+            return self.everyone(scope, layer);
         }
-        if pinned.is_some() {
-            return pinned;
+        if !self.pins.is_empty()
+            && let Some(pinned) = self.pinned(scope.layer, None)
+        {
+            return Some(pinned);
         }
         let unit = self.unit(scope.unit)?;
-        let bucket = layer.bucketer.bucket(unit.as_bytes());
+        let bucket = self.bucket(&layer.bucketer, unit);
         let experiment = self.plan.at(scope.experiment(bucket)?)?;
         self.consider(Candidate {
             experiment,
@@ -112,13 +121,20 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         })
     }
 
+    /// The bucket of the unit that was read last. Where there are several layers, most hash the
+    /// same unit.
+    #[inline(always)]
+    fn bucket(&mut self, bucketer: &Bucketer, unit: &str) -> u16 {
+        if self.service.scopes.len() > 1 {
+            self.streams.bucket(bucketer, unit.as_bytes())
+        } else {
+            bucketer.bucket(unit.as_bytes())
+        }
+    }
+
     /// As [`Walk::scope`], looking at every experiment of the layer.
-    fn everyone(
-        &mut self,
-        scope: &'p Scope,
-        layer: &'p Layer,
-        pinned: Option<Decision<'p, 's>>,
-    ) -> Option<Decision<'p, 's>> {
+    fn everyone(&mut self, scope: &'p Scope, layer: &'p Layer) -> Option<Decision<'p, 's>> {
+        let pinned = self.pinned(scope.layer, None);
         let mut given = pinned;
         for experiment in &self.plan.experiments {
             let is_there = experiment.layer == scope.layer && experiment.is_in(self.service.place);
@@ -132,6 +148,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
     }
 
     /// What the experiment gives by the unit's bucket.
+    #[cold]
     fn hashed(&mut self, experiment: &'p Experiment, layer: &'p Layer) -> Option<Decision<'p, 's>> {
         let unit = self.unit(experiment.unit);
         let bucket = unit.map(|unit| layer.bucketer.bucket(unit.as_bytes()));
@@ -147,11 +164,8 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
 
     /// What the request brings along for an experiment of the layer that is in scope, or that is
     /// `also` asked for. Pins are few: a scan for each kind is the shortest way to their order.
-    #[inline]
+    #[cold]
     fn pinned(&mut self, layer: LayerId, also: Option<ExperimentId>) -> Option<Decision<'p, 's>> {
-        if self.pins.is_empty() {
-            return None;
-        }
         self.pinned_by(layer, also, |by| by == PinnedBy::Forced)
             .or_else(|| self.pinned_by(layer, also, |by| by == PinnedBy::Inherited))
             .or_else(|| self.pinned_by(layer, also, |by| matches!(by, PinnedBy::Stuck { .. })))
@@ -193,24 +207,28 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
     /// The first source's value that can be a unit: not empty, at most [`MAX_UNIT_BYTES`], and
     /// UTF-8, because evidence names the unit again as text and two units must not become one
     /// there.
-    #[inline]
+    #[inline(always)]
     fn unit(&mut self, id: UnitId) -> Option<&'s str> {
         if let Some((last, unit)) = self.unit
             && last == id
         {
             return unit;
         }
-        let sources = self.plan.unit(id)?;
-        let unit = sources
-            .iter()
-            .filter_map(|source| self.subject.get(*source))
-            .filter(|value| !value.is_empty() && value.len() <= MAX_UNIT_BYTES)
-            .find_map(|value| str::from_utf8(value).ok());
+        let mut unit = None;
+        for source in self.plan.unit(id)? {
+            if let Some(text) = self.subject.text(*source)
+                && (1..=MAX_UNIT_BYTES).contains(&text.len())
+            {
+                unit = Some(text);
+                break;
+            }
+        }
         self.unit = Some((id, unit));
+        self.streams = Streams::default();
         unit
     }
 
-    #[inline]
+    #[inline(always)]
     fn consider(&mut self, candidate: Candidate<'p, 's>) -> Option<Decision<'p, 's>> {
         let experiment = candidate.experiment;
         self.visitor.visit(Step::Experiment {
@@ -234,7 +252,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
     }
 
     /// Whether the candidate gives a variant, and the first thing that speaks against it.
-    #[inline]
+    #[inline(always)]
     fn verdict(&mut self, candidate: &Candidate<'p, 's>) -> Verdict {
         let experiment = candidate.experiment;
         let is_settled = candidate.is_settled();
@@ -253,13 +271,14 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             .or::<V>(|| in_time(experiment, self.now_ms))
             .or::<V>(|| {
                 let rule = experiment.audience.as_ref();
-                let holds = rule.is_none_or(|rule| self.rule(rule));
+                let holds = rule.is_none_or(|rule| self.audience(rule));
                 Verdict::refuse_if(!holds, Verdict::NotEligible)
             })
             .or::<V>(|| self.requirements(experiment));
         if is_settled { verdict } else { whole }
     }
 
+    #[inline(always)]
     fn held_out(&mut self, candidate: &Candidate<'p, 's>) -> Verdict {
         let Some(unit) = candidate.unit else {
             return Verdict::Assigned;
@@ -286,6 +305,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         verdict
     }
 
+    #[inline(always)]
     fn requirements(&mut self, experiment: &'p Experiment) -> Verdict {
         let mut verdict = Verdict::Assigned;
         for requirement in &experiment.requires {
@@ -299,6 +319,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         verdict
     }
 
+    #[cold]
     fn requirement(&mut self, requirement: &'p Requirement) -> bool {
         let variant = self.got(requirement.experiment);
         let named = variant.is_some_and(|variant| {
@@ -325,6 +346,8 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             pins: self.pins,
             chance: self.chance,
             unit: self.unit,
+            memory: self.memory,
+            streams: Streams::default(),
         };
         let given = quiet.alone(id);
         self.chance = quiet.chance;
@@ -339,6 +362,15 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         }
         let layer = self.plan.layer(experiment.layer)?;
         self.hashed(experiment, layer).map(|given| given.variant)
+    }
+
+    /// The verdict of an audience: most are a list of conditions.
+    #[inline(always)]
+    fn audience(&mut self, rule: &'p Rule) -> bool {
+        match rule {
+            Rule::All(rules) if !V::THOROUGH => !self.is_any(rules, false),
+            rule => self.rule(rule),
+        }
     }
 
     /// The verdict of a rule.
@@ -363,11 +395,15 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
     }
 
     /// Whether the verdict of any rule is `sought`.
-    #[inline]
+    #[inline(always)]
     fn is_any(&mut self, rules: &'p [Rule], sought: bool) -> bool {
         let mut found = false;
         for rule in rules {
-            if self.rule(rule) == sought {
+            let holds = match rule {
+                Rule::Condition(id) => self.condition(rule, *id),
+                rule => self.rule(rule),
+            };
+            if holds == sought {
                 found = true;
                 if !V::THOROUGH {
                     break;
@@ -377,16 +413,24 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         found
     }
 
-    #[inline]
+    #[inline(always)]
     fn condition(&mut self, rule: &'p Rule, id: ConditionId) -> bool {
         let Some(condition) = self.plan.condition(id) else {
             return false;
         };
-        let value = self.subject.get(condition.attribute);
-        let holds = value.is_some_and(|value| condition.passes(value));
+        if condition.is_shared
+            && !V::THOROUGH
+            && let Some(holds) = self.memory.recall(id)
+        {
+            return holds;
+        }
+        let holds = condition.holds(self.subject);
         if V::THOROUGH {
+            let value = self.subject.get(condition.attribute);
             self.visitor.visit(Step::Enter { rule });
             self.visitor.visit(Step::Leave { rule, value, holds });
+        } else if condition.is_shared {
+            self.memory.keep(id, holds);
         }
         holds
     }
@@ -404,6 +448,29 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             }
         }
         found
+    }
+}
+
+/// The verdicts of conditions that several rules share: a hundred experiments for one country ask
+/// for it once. Those with the lowest 64 numbers are kept.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    known: u64,
+    holds: u64,
+}
+
+impl Memory {
+    #[inline]
+    fn recall(self, id: ConditionId) -> Option<bool> {
+        let bit = 1_u64.checked_shl(id.0)?;
+        (self.known & bit != 0).then_some(self.holds & bit != 0)
+    }
+
+    #[inline]
+    fn keep(&mut self, id: ConditionId, verdict: bool) {
+        let bit = 1_u64.checked_shl(id.0).unwrap_or(0);
+        self.known |= bit;
+        self.holds |= if verdict { bit } else { 0 };
     }
 }
 

@@ -7,7 +7,7 @@ mod random;
 use proptest::prelude::*;
 use random::{Case, Subject, any_case};
 use std::collections::BTreeSet;
-use watershed_engine::{Decision, Noop, Plan, Ranges, RoutingRule};
+use watershed_engine::{Bound, Decision, Noop, Plan, Ranges, RoutingRule};
 use watershed_proto::filter::v1::{Experiment, FilterConfig, Reason};
 
 /// The decisions as experiment and variant, and why.
@@ -139,6 +139,19 @@ proptest! {
     fn the_same_request_gets_the_same_answer(case in any_case()) {
         let again = Plan::compile(&case.config).unwrap();
         prop_assert_eq!(assigned(&case.plan, &case.subject), assigned(&again, &case.subject));
+    }
+
+    #[test]
+    fn values_bound_beforehand_change_nothing(case in any_case()) {
+        let mut values = case.subject.values.iter();
+        let bound = Bound::new(case.plan.attributes(), |_| values.next()?.as_deref())
+            .with_chance(case.subject.chance)
+            .with_pins(case.subject.pins.clone());
+        let service = &case.plan.services()[0];
+        let given: Vec<_> = case.plan.assign(service, &bound, random::NOW_MS, &mut Noop)
+            .map(|one| (one.experiment.key(), one.variant.key(), one.reason))
+            .collect();
+        prop_assert_eq!(given, assigned(&case.plan, &case.subject));
     }
 
     /// What one layer's experiments are has no say in what another layer gives.

@@ -118,8 +118,7 @@ impl Exchange {
         let map = host.request_headers()?;
         let pairs = map.pairs()?;
         let headers = Headers::new(&pairs);
-        let plan = self.active.plan();
-        let service = plan.service(headers.host().as_deref(), headers.path());
+        let service = self.active.plan().service_of(headers);
         if let Some(limit) = service.and_then(Service::needs_body) {
             match Expected::after(headers, end_of_stream, limit) {
                 Expected::Nothing => {}
@@ -170,8 +169,7 @@ impl Exchange {
     ) -> Result<Phase, HostError> {
         let pairs = map.pairs()?;
         let headers = Headers::new(&pairs);
-        let plan = self.active.plan();
-        let service = plan.service(headers.host().as_deref(), headers.path());
+        let service = self.active.plan().service_of(headers);
         let response = self.active.decide(host, headers, service, body)?;
         Ok(Phase::Decided(response))
     }

@@ -9,8 +9,7 @@ use crate::condition::network::Networks;
 use crate::condition::number::Number;
 use crate::condition::pattern::{Needle, Pattern};
 use crate::condition::set::Texts;
-use crate::condition::version::Version;
-use crate::condition::{Comparison, Condition, Test};
+use crate::condition::{Comparison, Condition, Test, version};
 use watershed_proto::filter::v1::{
     Attribute as AttributeSpec, Comparison as ComparisonSpec, Condition as Spec, Operator,
     Ordering, Strings, condition::Test as TestSpec,
@@ -29,11 +28,7 @@ pub(super) fn compile<'c>(
     let written = spec.test.as_ref();
     let written = written.ok_or_else(|| at.fault(field, Fault::Missing))?;
     let test = test(written, spec.ignore_case).map_err(|fault| at.fault(field, fault))?;
-    Ok(Condition {
-        attribute,
-        ignore_case: spec.ignore_case,
-        test,
-    })
+    Ok(Condition::new(attribute, test, spec.ignore_case))
 }
 
 /// An attribute that a request has by itself. A generated one would be made for the asking.
@@ -55,7 +50,10 @@ pub(super) fn readable_attribute<'c>(
 fn test(spec: &TestSpec, ignore_case: bool) -> Result<Test, Fault> {
     Ok(match spec {
         TestSpec::Present(_) => Test::Present,
-        TestSpec::Equals(expected) => Test::Equals(value(expected)?),
+        TestSpec::Equals(expected) => {
+            text::length(expected, limits::VALUE_BYTES)?;
+            Test::equals(expected)
+        }
         TestSpec::Prefix(prefix) => Test::Prefix(value(prefix)?),
         TestSpec::Suffix(suffix) => Test::Suffix(value(suffix)?),
         TestSpec::OneOf(strings) => {
@@ -114,8 +112,9 @@ fn compare(spec: &ComparisonSpec) -> Result<Test, Fault> {
             Ok(Test::Number(comparison, number.to_owned().into()))
         }
         Ok(Ordering::Semver) => {
-            let version = Version::parse(written).ok_or_else(|| illegal("a semantic version"))?;
-            Ok(Test::Version(comparison, version.to_owned().into()))
+            let version = version::Expected::parse(written);
+            let version = version.ok_or_else(|| illegal("a semantic version"))?;
+            Ok(Test::Version(comparison, version.into()))
         }
         Ok(Ordering::Text) => Ok(Test::Text(comparison, written.into())),
         Ok(Ordering::Unspecified) => Err(Fault::Missing),

@@ -9,7 +9,8 @@ use super::fault::{CompileError, Fault};
 use super::tables::Uses;
 use super::{Compiled, number, service};
 use crate::plan::{ExperimentId, Layer, LayerId};
-use crate::service::{Needs, Scope, Service, Slot};
+use crate::scope::{Scope, Slot};
+use crate::service::{Needs, Service};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Refuses two experiments of one layer that own the same bucket.
@@ -203,14 +204,7 @@ impl<'a> Gathered<'a> {
         service.scopes = self
             .layers
             .into_iter()
-            .map(|(layer, mut members)| {
-                members.slots.sort_unstable();
-                Scope {
-                    layer,
-                    unit: members.first.experiment.unit,
-                    slots: members.slots.into(),
-                }
-            })
+            .map(|(layer, members)| Scope::new(layer, members.first.experiment.unit, members.slots))
             .collect();
     }
 }

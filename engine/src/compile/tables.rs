@@ -143,6 +143,9 @@ impl<'c> Tables<'c> {
             if let Some(attribute) = &spec.attribute {
                 self.attribute(at, field, attribute)?;
             }
+            if let Some(condition) = self.conditions.get_mut(id.0 as usize) {
+                condition.is_shared = true;
+            }
             return Ok(id);
         }
         let condition = condition::compile(self, at, field, spec)?;

@@ -1,6 +1,5 @@
 use super::*;
 use crate::attribute::Attribute;
-use crate::service::Slot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -99,12 +98,9 @@ fn a_valid_configuration_compiles() {
     assert!(places.iter().all(Option::is_some) && plan.experiment("x").is_none());
     assert_eq!(plan.services()[0].scopes.len(), 2);
     assert_eq!(plan.services()[1].scopes.len(), 1, "only the one for all");
-    let slot = Slot {
-        start: 0,
-        end: 4_999,
-        experiment: ExperimentId(0),
-    };
-    assert_eq!(*plan.services()[0].scopes[0].slots, [slot]);
+    let scope = &plan.services()[0].scopes[0];
+    assert_eq!(scope.experiment(4_999), Some(ExperimentId(0)));
+    assert_eq!(scope.experiment(5_000), None);
 }
 
 #[test]

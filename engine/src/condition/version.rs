@@ -48,6 +48,85 @@ impl<'a> Version<&'a [u8]> {
     }
 }
 
+/// A version that others are compared to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Expected {
+    whole: Version<Box<[u8]>>,
+    /// Its numbers, where it is a release whose numbers are small.
+    release: Option<u64>,
+}
+
+impl Expected {
+    /// The version, `None` where the text is none.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        Some(Self {
+            whole: Version::parse(text)?.to_owned(),
+            release: release(text),
+        })
+    }
+
+    /// How `text` compares to this version, `None` where it is none.
+    #[must_use]
+    pub fn compare(&self, text: &[u8]) -> Option<Ordering> {
+        Some(Version::parse(text)?.compare(&self.whole))
+    }
+}
+
+impl Expected {
+    /// How the release compares to this version; `None` where one of them is no small release.
+    #[inline]
+    pub(super) fn compare_quickly(&self, release: Option<u64>) -> Option<Ordering> {
+        Some(release?.cmp(&self.release?))
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.whole.fmt(f)
+    }
+}
+
+/// The three numbers of a release in one, in whose order releases are, where each is below 2^20.
+/// `None` for anything else, legal or not.
+#[must_use]
+#[inline]
+pub fn release(text: &[u8]) -> Option<u64> {
+    const BITS: u32 = 20;
+    let mut bytes = text.iter();
+    let mut key = 0_u64;
+    for part in 0..3 {
+        let mut number = digit(*bytes.next()?)?;
+        loop {
+            let Some(byte) = bytes.next() else {
+                let whole = key.wrapping_shl(BITS) | u64::from(number);
+                return (part == 2).then_some(whole);
+            };
+            let Some(digit) = digit(*byte) else {
+                if *byte != b'.' {
+                    return None;
+                }
+                break;
+            };
+            if number == 0 {
+                return None;
+            }
+            number = number.wrapping_mul(10).wrapping_add(digit);
+            if number.wrapping_shr(BITS) != 0 {
+                return None;
+            }
+        }
+        key = key.wrapping_shl(BITS) | u64::from(number);
+    }
+    None
+}
+
+#[inline]
+fn digit(byte: u8) -> Option<u32> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit < 10).then_some(digit.into())
+}
+
 impl<B: AsRef<[u8]>> Version<B> {
     /// How this version's precedence compares to that of `other`.
     #[must_use]
@@ -168,6 +247,24 @@ mod tests {
     }
 
     #[test]
+    fn the_short_way_is_taken_by_small_releases_alone() {
+        assert_eq!(release(b"0.10.1048575"), Some((10 << 20) + 1_048_575));
+        for text in [
+            "1.2",
+            "01.2.3",
+            "1.2.3-a",
+            "1.2.3+b",
+            "1.2.1048576",
+            "1.2.3.4",
+            "",
+            "1..2",
+            "1.2.",
+        ] {
+            assert_eq!(release(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_version_is_refused() {
         for text in [
             "",
@@ -198,6 +295,15 @@ mod tests {
         #[test]
         fn any_bytes_are_a_version_or_none(bytes in prop::collection::vec(any::<u8>(), 0..20), text in "[0-9.+a-]{0,12}") {
             let _ = (Version::parse(&bytes), Version::parse(text.as_bytes()));
+        }
+
+        #[test]
+        fn the_short_way_leads_where_the_long_one_does(left in "[0-9]{1,2}[.][0-9][.][0-9]{1,10}([-+][a1]{0,2})?", right in "[0-9][.][0-9][.][0-9](-[a1])?") {
+            let expected = Expected::parse(right.as_bytes()).unwrap();
+            let long = Version::parse(left.as_bytes()).map(|left| left.compare(&expected.whole));
+            prop_assert_eq!(expected.compare(left.as_bytes()), long);
+            let short = expected.compare_quickly(release(left.as_bytes()));
+            prop_assert!(short.is_none() || short == long);
         }
 
         #[test]

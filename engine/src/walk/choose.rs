@@ -3,57 +3,45 @@
 use super::{Candidate, Walk};
 use crate::assign::{Decision, Step, Visitor};
 use crate::attribute::Subject;
+use crate::experiment::Variant;
 use crate::pin::{Pin, PinnedBy};
 use crate::strategy::{Contextual, Strategy};
 use watershed_proto::filter::v1::Reason;
 
 impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
     /// The variant of a candidate that nothing speaks against.
-    #[inline]
+    #[inline(always)]
     pub(super) fn give(&mut self, candidate: &Candidate<'p, 's>) -> Option<Decision<'p, 's>> {
         let experiment = candidate.experiment;
-        let unit = candidate.unit.unwrap_or_default();
-        let bucket = candidate
-            .unit
-            .map_or(0, |unit| experiment.bucketer.bucket(unit.as_bytes()));
-        let given = Decision {
-            experiment,
-            variant: experiment.fallback()?,
-            unit,
-            layer_bucket: candidate.bucket.unwrap_or(0),
-            variant_bucket: bucket,
-            reason: Reason::RolledBack,
-            probability: 0.0,
+        let pin = candidate.pin;
+        let bucket = match candidate.unit {
+            Some(unit) => self.bucket(&experiment.bucketer, unit),
+            None => 0,
         };
-        match candidate.pin {
+        match pin {
             Some(pin) if pin.by == PinnedBy::Forced || !experiment.rolled_back => {
-                pinned_to(given, pin)
+                pinned_to(candidate, bucket, pin)
             }
-            _ if experiment.rolled_back => Some(given),
-            _ => self.choose(given),
-        }
-    }
-
-    /// What the experiment's strategy gives.
-    #[inline]
-    fn choose(&mut self, given: Decision<'p, 's>) -> Option<Decision<'p, 's>> {
-        let experiment = given.experiment;
-        match &experiment.strategy {
-            Strategy::Deterministic => Some(Decision {
-                variant: experiment.variant(given.variant_bucket)?,
-                reason: Reason::Hashed,
-                ..given
-            }),
-            Strategy::Random => self.draw(given),
-            Strategy::Contextual(contextual) => self.ask(given, contextual),
+            _ if experiment.rolled_back => {
+                let variant = experiment.fallback()?;
+                Some(candidate.given(variant, bucket, Reason::RolledBack))
+            }
+            _ => match &experiment.strategy {
+                Strategy::Deterministic => {
+                    let variant = experiment.variant(bucket)?;
+                    Some(candidate.given(variant, bucket, Reason::Hashed))
+                }
+                Strategy::Random => self.draw(candidate),
+                Strategy::Contextual(contextual) => self.ask(candidate, bucket, contextual),
+            },
         }
     }
 
     /// Leaves the variant to chance. Experiments draw apart from each other from the one number
     /// that the request has.
     #[cold]
-    fn draw(&mut self, given: Decision<'p, 's>) -> Option<Decision<'p, 's>> {
-        let experiment = given.experiment;
+    fn draw(&mut self, candidate: &Candidate<'p, 's>) -> Option<Decision<'p, 's>> {
+        let experiment = candidate.experiment;
         let subject = self.subject;
         let chance = *self.chance.get_or_insert_with(|| subject.chance());
         let first = experiment.variants.first()?.ordinal;
@@ -63,11 +51,8 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
         let bucket = u16::try_from(bucket).ok()?;
         let variant = experiment.variant(bucket)?;
         Some(Decision {
-            variant,
-            variant_bucket: bucket,
-            reason: Reason::Random,
             probability: experiment.share(variant.place),
-            ..given
+            ..candidate.given(variant, bucket, Reason::Random)
         })
     }
 
@@ -75,10 +60,11 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
     #[cold]
     fn ask(
         &mut self,
-        given: Decision<'p, 's>,
+        candidate: &Candidate<'p, 's>,
+        bucket: u16,
         contextual: &'p Contextual,
     ) -> Option<Decision<'p, 's>> {
-        let experiment = given.experiment;
+        let experiment = candidate.experiment;
         let features = contextual.features(self.subject);
         let best = contextual.best(&features);
         if V::THOROUGH {
@@ -87,31 +73,49 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
                 self.visitor.visit(Step::Score { variant, score });
             }
         }
-        let (variant, reason) = if contextual.explores(given.unit) {
-            (experiment.variant(given.variant_bucket)?, Reason::Explored)
+        let unit = candidate.unit.unwrap_or_default();
+        let (variant, reason) = if contextual.explores(unit) {
+            (experiment.variant(bucket)?, Reason::Explored)
         } else {
             (experiment.variants.get(usize::from(best))?, Reason::Model)
         };
         let share = experiment.share(variant.place);
         Some(Decision {
-            variant,
-            reason,
             probability: contextual.probability(variant.place == best, share),
-            ..given
+            ..candidate.given(variant, bucket, reason)
         })
     }
 }
 
-fn pinned_to<'p, 's>(given: Decision<'p, 's>, pin: Pin) -> Option<Decision<'p, 's>> {
-    Some(Decision {
-        variant: given.experiment.variants.get(usize::from(pin.variant))?,
-        reason: match pin.by {
-            PinnedBy::Forced => Reason::Forced,
-            PinnedBy::Inherited => Reason::Inherited,
-            PinnedBy::Stuck { .. } => Reason::Stuck,
-        },
-        ..given
-    })
+impl<'p, 's> Candidate<'p, 's> {
+    #[inline]
+    fn given(&self, variant: &'p Variant, variant_bucket: u16, reason: Reason) -> Decision<'p, 's> {
+        Decision {
+            experiment: self.experiment,
+            variant,
+            unit: self.unit.unwrap_or_default(),
+            layer_bucket: self.bucket.unwrap_or(0),
+            variant_bucket,
+            reason,
+            probability: 0.0,
+        }
+    }
+}
+
+#[cold]
+fn pinned_to<'p, 's>(
+    candidate: &Candidate<'p, 's>,
+    bucket: u16,
+    pin: Pin,
+) -> Option<Decision<'p, 's>> {
+    let variants = &candidate.experiment.variants;
+    let variant = variants.get(usize::from(pin.variant))?;
+    let reason = match pin.by {
+        PinnedBy::Forced => Reason::Forced,
+        PinnedBy::Inherited => Reason::Inherited,
+        PinnedBy::Stuck { .. } => Reason::Stuck,
+    };
+    Some(candidate.given(variant, bucket, reason))
 }
 
 /// 2^64 over the golden ratio, odd.
