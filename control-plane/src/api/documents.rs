@@ -1,13 +1,15 @@
 //! What a model holds as documents: what all kinds with many have in common.
 
 use super::AppState;
+use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
-use super::request::{Name, Terms, Write};
+use super::request::{Name, Parameters, Terms, Write};
+use crate::auth::Role;
 use crate::control::{Command, Outcome};
 use crate::model::change::{Change, Spec};
 use crate::model::cluster::ClusterSpec;
-use crate::model::document::Document;
+use crate::model::document::{Body, Document, ExperimentBody, SpecBody};
 use crate::model::entry::Entry;
 use crate::model::experiment_spec::ExperimentSpec;
 use crate::model::holdout::HoldoutSpec;
@@ -19,14 +21,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::convert::identity;
 
 /// A spec that has documents.
-pub(super) trait Resource: DeserializeOwned + Send + 'static {
+pub(super) trait Resource: DeserializeOwned + JsonSchema + Send + 'static {
     /// The kind of its documents.
     const KIND: Kind;
+    /// Who may write them.
+    const WRITER: Role;
+    /// What its documents say beside name, revision and times.
+    type Body: JsonSchema;
 
     /// As one of all specs.
     fn into_spec(self) -> Spec;
@@ -34,9 +41,11 @@ pub(super) trait Resource: DeserializeOwned + Send + 'static {
 
 /// Each kind with its spec.
 macro_rules! resource {
-    ($spec:ty, $kind:ident, $wrap:expr) => {
+    ($spec:ty, $kind:ident, $wrap:expr, $writer:ident, $body:ty) => {
         impl Resource for $spec {
             const KIND: Kind = Kind::$kind;
+            const WRITER: Role = Role::$writer;
+            type Body = $body;
 
             fn into_spec(self) -> Spec {
                 Spec::$kind($wrap(self))
@@ -45,21 +54,76 @@ macro_rules! resource {
     };
 }
 
-resource!(ClusterSpec, Cluster, identity);
-resource!(SegmentSpec, Segment, Box::new);
-resource!(ServiceSpec, Service, identity);
-resource!(LayerSpec, Layer, identity);
-resource!(HoldoutSpec, Holdout, identity);
-resource!(ExperimentSpec, Experiment, Box::new);
+// What is served at once is for operators; what only says who is meant or compared is for editors.
+resource!(ClusterSpec, Cluster, identity, Operator, SpecBody<Self>);
+resource!(SegmentSpec, Segment, Box::new, Editor, SpecBody<Self>);
+resource!(ServiceSpec, Service, identity, Operator, SpecBody<Self>);
+resource!(LayerSpec, Layer, identity, Editor, SpecBody<Self>);
+resource!(HoldoutSpec, Holdout, identity, Editor, SpecBody<Self>);
+resource!(ExperimentSpec, Experiment, Box::new, Editor, ExperimentBody);
+
+/// What every collection of documents can do.
+pub(super) fn endpoints<R: Resource>() -> Vec<Endpoint> {
+    let kind = R::KIND.as_str();
+    let all = format!("/v1/{kind}s");
+    let one = format!("/v1/{kind}s/{{key}}");
+    let tag = plural(R::KIND);
+    vec![
+        Endpoint::new(Verb::Get, all, Role::Viewer, list::<R>)
+            .says(
+                tag,
+                format!("list_{kind}s"),
+                format!("Every {kind}, by key"),
+            )
+            .answers::<Listing<R::Body>>(200, "The documents."),
+        Endpoint::new(Verb::Get, one.clone(), Role::Viewer, get::<R>)
+            .says(tag, format!("get_{kind}"), format!("One {kind}"))
+            .answers_tagged::<Document<R::Body>>(200, "The document."),
+        Endpoint::new(Verb::Put, one.clone(), R::WRITER, put::<R>)
+            .says(
+                tag,
+                format!("put_{kind}"),
+                format!("Makes or changes a {kind}"),
+            )
+            .query::<Parameters>()
+            .precondition()
+            .body::<R>()
+            .answers_tagged::<Document<R::Body>>(200, "It says this now, or said so already.")
+            .answers_tagged::<Document<R::Body>>(201, "It was made."),
+        Endpoint::new(Verb::Delete, one, R::WRITER, delete::<R>)
+            .says(
+                tag,
+                format!("delete_{kind}"),
+                format!("Takes a {kind} away"),
+            )
+            .query::<Parameters>()
+            .precondition()
+            .answers_empty("It is gone."),
+    ]
+}
+
+/// The group of a kind's endpoints.
+fn plural(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Settings => "settings",
+        Kind::Cluster => "clusters",
+        Kind::Segment => "segments",
+        Kind::Service => "services",
+        Kind::Layer => "layers",
+        Kind::Holdout => "holdouts",
+        Kind::Experiment => "experiments",
+    }
+}
 
 /// A list of documents.
-#[derive(Serialize)]
-pub(super) struct Listing {
-    items: Vec<Document>,
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{B}List")]
+pub(super) struct Listing<B = Body> {
+    items: Vec<Document<B>>,
 }
 
 /// `GET /v1/{kind}s`: every document, by key.
-pub(super) async fn list<R: Resource>(State(api): State<AppState>) -> Json<Listing> {
+async fn list<R: Resource>(State(api): State<AppState>) -> Json<Listing> {
     let entries = api.control.model().entries(R::KIND);
     Json(Listing {
         items: entries.iter().map(Entry::document).collect(),
@@ -67,7 +131,7 @@ pub(super) async fn list<R: Resource>(State(api): State<AppState>) -> Json<Listi
 }
 
 /// `GET /v1/{kind}s/{key}`
-pub(super) async fn get<R: Resource>(
+async fn get<R: Resource>(
     State(api): State<AppState>,
     Name(key): Name,
 ) -> Result<Response, Problem> {
@@ -78,7 +142,7 @@ pub(super) async fn get<R: Resource>(
 }
 
 /// `PUT /v1/{kind}s/{key}`: 201 where it was made, 200 where it was changed or is so already.
-pub(super) async fn put<R: Resource>(
+async fn put<R: Resource>(
     State(api): State<AppState>,
     write: Write,
     Input(spec): Input<R>,
@@ -88,7 +152,7 @@ pub(super) async fn put<R: Resource>(
 }
 
 /// `DELETE /v1/{kind}s/{key}`
-pub(super) async fn delete<R: Resource>(
+async fn delete<R: Resource>(
     State(api): State<AppState>,
     write: Write,
 ) -> Result<StatusCode, Problem> {

@@ -8,22 +8,25 @@ use crate::model::placement::PlacementError;
 use crate::model::{Fault, Faults};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An answer that is not what was asked for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Problem {
     /// What kind of problem it is; `urn:watershed:problem:` and a word that never changes.
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
     #[serde(serialize_with = "number")]
+    #[schemars(with = "u16")]
     status: StatusCode,
     detail: String,
     /// The revision that there is, where another was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
     #[serde(skip_serializing_if = "Faults::is_empty")]
+    #[schemars(default)]
     errors: Faults,
 }
 

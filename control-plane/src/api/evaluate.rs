@@ -1,15 +1,30 @@
-//! `POST /v1/evaluate`: what would become of a request, and why. It changes nothing, so it is open as
-//! reading is.
+//! `POST /v1/evaluate`: what would become of a request, and why. It changes nothing: who may
+//! read may ask.
 
 use super::AppState;
+use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
+use crate::auth::Role;
 use crate::evaluate::{EvaluateError, Evaluation, RequestSpec, evaluate};
 use axum::Json;
 use axum::extract::State;
+use serde_json::{Map, Value};
+
+/// What would become of a request.
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint::new(Verb::Post, "/v1/evaluate", Role::Viewer, post)
+        .says(
+            "evaluate",
+            "evaluate",
+            "What would become of a request, and why",
+        )
+        .body::<RequestSpec>()
+        .answers::<Map<String, Value>>(200, "What the filter would do, step by step.")
+}
 
 /// `POST /v1/evaluate`
-pub(super) async fn post(
+async fn post(
     State(api): State<AppState>,
     Input(spec): Input<RequestSpec>,
 ) -> Result<Json<Evaluation>, Problem> {

@@ -3,15 +3,18 @@
 
 use super::AppState;
 use super::documents::missing;
+use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
-use super::request::Write;
+use super::request::{Parameters, Write};
+use crate::auth::Role;
 use crate::model::duration::Seconds;
 use crate::model::settings::{ForceSpec, SettingsDesign, SettingsSpec};
 use crate::model::{Experiment, Faults, Key, Kind};
 use axum::Json;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watershed_engine::{Force, Keys};
 
@@ -19,9 +22,9 @@ use watershed_engine::{Force, Keys};
 const MAX_LIFE: Seconds = Seconds::days(30);
 
 /// What is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ForceRequest {
+struct ForceRequest {
     /// The variant.
     variant: String,
     /// How long the token counts, as `1h`.
@@ -34,8 +37,8 @@ fn an_hour() -> String {
 }
 
 /// The token, and where to put it.
-#[derive(Serialize)]
-pub(super) struct Forced {
+#[derive(Serialize, JsonSchema)]
+struct Forced {
     token: String,
     experiment: Key,
     variant: String,
@@ -44,8 +47,26 @@ pub(super) struct Forced {
     places: ForceSpec,
 }
 
+/// A token for one variant.
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint::new(
+        Verb::Post,
+        "/v1/experiments/{key}/force",
+        Role::Editor,
+        post,
+    )
+    .says(
+        "experiments",
+        "force_experiment",
+        "Signs a token that gives its bearer one variant",
+    )
+    .query::<Parameters>()
+    .body::<ForceRequest>()
+    .answers::<Forced>(200, "The token, and where to put it.")
+}
+
 /// `POST /v1/experiments/{key}/force`
-pub(super) async fn post(
+async fn post(
     State(api): State<AppState>,
     write: Write,
     Input(request): Input<ForceRequest>,

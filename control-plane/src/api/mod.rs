@@ -1,14 +1,17 @@
 //! The REST API. Handlers read what was asked, hand it to [`Control`], and show what became of it;
-//! every rule about the model is the model's. [`router`] is the index of endpoints.
+//! every rule about the model is the model's. `router` is the index of endpoints.
 
 mod auth;
 mod documents;
+mod endpoint;
 mod error;
 mod evaluate;
 mod experiments;
 mod force;
 mod health;
 mod input;
+mod openapi;
+mod pages;
 mod request;
 mod router;
 mod settings;

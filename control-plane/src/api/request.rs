@@ -9,6 +9,7 @@ use crate::store::Author;
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
 use http::{HeaderMap, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The most bytes of a reason.
@@ -30,9 +31,11 @@ pub(super) struct Terms {
 }
 
 /// Unknown parameters are refused: one that means "do not really" must not be overlooked.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+pub(super) struct Parameters {
+    /// Why, for the audit.
+    #[schemars(length(max = 1024))]
     reason: Option<String>,
 }
 

@@ -1,9 +1,13 @@
-//! The index of endpoints, and what every request passes: the counter, and for `/v1` the lock.
+//! The index of endpoints, and what every request passes: the counter, and for what is not open the
+//! lock.
 
 use super::auth::authorize;
-use super::documents::{Resource, delete, get as show, list, put};
+use super::endpoint::Endpoint;
 use super::error::Problem;
-use super::{AppState, evaluate, experiments, force, health, settings, status, switches};
+use super::{
+    AppState, documents, evaluate, experiments, force, health, pages, settings, status, switches,
+};
+use crate::auth::{Access, Role};
 use crate::model::cluster::ClusterSpec;
 use crate::model::experiment_spec::ExperimentSpec;
 use crate::model::holdout::HoldoutSpec;
@@ -14,58 +18,46 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, patch, post};
+
+/// Every endpoint that there is.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    [
+        settings::endpoints(),
+        documents::endpoints::<ClusterSpec>(),
+        documents::endpoints::<SegmentSpec>(),
+        documents::endpoints::<ServiceSpec>(),
+        documents::endpoints::<LayerSpec>(),
+        documents::endpoints::<HoldoutSpec>(),
+        documents::endpoints::<ExperimentSpec>(),
+        experiments::endpoints(),
+        switches::endpoints(),
+        vec![force::endpoint(), status::endpoint(), evaluate::endpoint()],
+        health::endpoints(),
+        pages::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
 
 /// The whole API.
 pub fn router(api: AppState) -> Router {
-    let documents = documents();
-    let life = Router::new()
-        .route("/v1/experiments/{key}/weights", patch(experiments::weights))
-        .route("/v1/experiments/{key}/start", post(experiments::start))
-        .route("/v1/experiments/{key}/pause", post(experiments::pause))
-        .route("/v1/experiments/{key}/resume", post(experiments::resume))
-        .route(
-            "/v1/experiments/{key}/rollback",
-            post(experiments::rollback),
-        )
-        .route(
-            "/v1/experiments/{key}/reshuffle",
-            post(experiments::reshuffle),
-        )
-        .route("/v1/experiments/{key}/force", post(force::post))
-        .route("/v1/experiments/{key}/status", get(status::get));
-    Router::new()
-        .merge(documents)
-        .merge(life)
-        .merge(switches::routes())
-        .route_layer(from_fn_with_state(api.clone(), authorize))
-        .route("/v1/evaluate", post(evaluate::post))
-        .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+    let route = |router: Router<AppState>, endpoint: Endpoint| {
+        let Endpoint { path, handler, .. } = endpoint;
+        let handler = match endpoint.access {
+            // Reading is open.
+            Access::Open | Access::Role(Role::Viewer) => handler,
+            Access::Role(_) => handler.route_layer(from_fn_with_state(api.clone(), authorize)),
+        };
+        router.route(&path, handler)
+    };
+    endpoints()
+        .into_iter()
+        .fold(Router::new(), route)
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
         .layer(from_fn_with_state(api.clone(), count))
         .with_state(api)
-}
-
-/// Every kind of thing by its collection.
-fn documents() -> Router<AppState> {
-    Router::new()
-        .route("/v1/settings", get(settings::get).put(settings::put))
-        .merge(collection::<ClusterSpec>("clusters"))
-        .merge(collection::<SegmentSpec>("segments"))
-        .merge(collection::<ServiceSpec>("services"))
-        .merge(collection::<LayerSpec>("layers"))
-        .merge(collection::<HoldoutSpec>("holdouts"))
-        .merge(collection::<ExperimentSpec>("experiments"))
-}
-
-fn collection<R: Resource>(name: &str) -> Router<AppState> {
-    let one = get(show::<R>).put(put::<R>).delete(delete::<R>);
-    Router::new()
-        .route(&format!("/v1/{name}"), get(list::<R>))
-        .route(&format!("/v1/{name}/{{key}}"), one)
 }
 
 async fn wrong_method(request: Request) -> Problem {

@@ -3,10 +3,13 @@
 
 use super::AppState;
 use super::documents::{change_document, show};
+use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
-use super::request::Terms;
+use super::request::{Parameters, Terms};
+use crate::auth::Role;
 use crate::model::change::{Change, Spec};
+use crate::model::document::{Document, SpecBody};
 use crate::model::entry::Entry;
 use crate::model::settings::{KEY, SettingsSpec};
 use crate::model::{Key, Kind};
@@ -14,8 +17,25 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
+/// The document of the whole installation.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let path = "/v1/settings";
+    vec![
+        Endpoint::new(Verb::Get, path, Role::Viewer, get)
+            .says("settings", "get_settings", "The settings, without secrets")
+            .answers_tagged::<Document<SpecBody<SettingsSpec>>>(200, "The document."),
+        Endpoint::new(Verb::Put, path, Role::Admin, put)
+            .says("settings", "put_settings", "Changes the settings")
+            .query::<Parameters>()
+            .precondition()
+            .body::<SettingsSpec>()
+            .answers_tagged::<Document<SpecBody<SettingsSpec>>>(200, "They say this now.")
+            .answers_tagged::<Document<SpecBody<SettingsSpec>>>(201, "They were said first."),
+    ]
+}
+
 /// `GET /v1/settings`
-pub(super) async fn get(State(api): State<AppState>) -> Result<Response, Problem> {
+async fn get(State(api): State<AppState>) -> Result<Response, Problem> {
     let key = settings_key()?;
     let said = api.control.model().entry(Kind::Settings, &key);
     let entry = said.unwrap_or_else(|| Entry::unset_settings(key));
@@ -23,7 +43,7 @@ pub(super) async fn get(State(api): State<AppState>) -> Result<Response, Problem
 }
 
 /// `PUT /v1/settings`
-pub(super) async fn put(
+async fn put(
     State(api): State<AppState>,
     terms: Terms,
     Input(spec): Input<SettingsSpec>,

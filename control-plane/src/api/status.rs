@@ -3,13 +3,16 @@
 
 use super::AppState;
 use super::documents::missing;
+use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::request::Name;
+use crate::auth::Role;
 use crate::model::lifecycle::State as Life;
 use crate::model::{Experiment, Key, Kind, Model};
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +49,7 @@ pub struct ProxyState {
 }
 
 /// A version that a proxy did not take.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
 pub struct Refusal {
     /// What it was of: `CDS`, `EDS`, `LDS`, `RDS` or `ECDS`.
     pub r#type: String,
@@ -59,8 +62,8 @@ pub struct Refusal {
 }
 
 /// The answer.
-#[derive(Serialize)]
-pub(super) struct Status {
+#[derive(Serialize, JsonSchema)]
+struct Status {
     experiment: Key,
     revision: u64,
     state: Life,
@@ -68,7 +71,7 @@ pub(super) struct Status {
     fleets: BTreeMap<Key, FleetReport>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FleetReport {
     version: String,
     connected: usize,
@@ -78,7 +81,7 @@ struct FleetReport {
     proxies: Vec<ProxyReport>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ProxyReport {
     node: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,11 +92,19 @@ struct ProxyReport {
     refusal: Option<Refusal>,
 }
 
+/// How far an experiment has come.
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint::new(Verb::Get, "/v1/experiments/{key}/status", Role::Viewer, get)
+        .says(
+            "experiments",
+            "get_experiment_status",
+            "What each proxy has accepted of an experiment",
+        )
+        .answers::<Status>(200, "Its state, and its fleets.")
+}
+
 /// `GET /v1/experiments/{key}/status`
-pub(super) async fn get(
-    State(api): State<AppState>,
-    Name(key): Name,
-) -> Result<Json<Status>, Problem> {
+async fn get(State(api): State<AppState>, Name(key): Name) -> Result<Json<Status>, Problem> {
     let model = api.control.model();
     let experiment = model.experiments.get(&key);
     let experiment = experiment.ok_or_else(|| missing(Kind::Experiment, &key))?;

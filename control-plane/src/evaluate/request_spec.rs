@@ -7,6 +7,7 @@ use crate::model::source::Source;
 use crate::model::unique::Unique;
 use crate::model::{Experiment, Faults, Model};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ use std::net::IpAddr;
 use watershed_engine::assign::MAX_UNIT_BYTES;
 
 /// A request as it is described.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestSpec {
     /// The fleet that serves it; that of the experiment, or the only one, where not given.

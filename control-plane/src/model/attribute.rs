@@ -2,6 +2,7 @@
 //! units. What is a good name for each is checked here; which of them a unit may be is `source`'s.
 
 use super::fault::Faults;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use watershed_engine::Pointer;
@@ -43,7 +44,7 @@ pub enum Attribute {
 }
 
 /// A claim of a JWT, also as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JwtClaim {
     /// `payload_in_metadata` of the proxy's jwt_authn provider.
@@ -78,7 +79,7 @@ pub(super) struct Fields<'a> {
 pub(super) const SOURCES: &str = "header, cookie, query, path, method, host, jwt_claim, body, source_address, body_size, time_of_day, day_of_week, date";
 
 /// An attribute as a document of its own.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttributeSpec {
     /// A request header by name.

@@ -3,6 +3,7 @@
 
 use super::check;
 use super::fault::Faults;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ pub const MAX_ENDPOINTS: usize = 1_000;
 pub const DEFAULT_CONNECT_TIMEOUT_MS: u32 = 5_000;
 
 /// A cluster as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterSpec {
     /// Who serves; at least one.
@@ -27,7 +28,7 @@ pub struct ClusterSpec {
 }
 
 /// An endpoint as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointSpec {
     /// An IP address or a DNS name.

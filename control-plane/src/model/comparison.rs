@@ -2,8 +2,10 @@
 //! looks like. What is greater than what is the engine's.
 
 use super::fault::Faults;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use watershed_engine::compile::limits;
 use watershed_engine::condition::number::Number;
@@ -45,7 +47,7 @@ pub struct Bound {
 }
 
 /// Bounds as they are written: one or more, and all must hold.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ComparisonSpec {
     /// The value is this.
@@ -69,6 +71,19 @@ pub struct ComparisonSpec {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Scalar(pub String);
+
+impl JsonSchema for Scalar {
+    fn schema_name() -> Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A text, or a number that is read as the text it is.",
+            "type": ["string", "number"],
+        })
+    }
+}
 
 /// The integers up to which every one has a floating-point number of its own.
 const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -16,6 +16,7 @@ use super::service::ServiceSpec;
 use super::settings::{self, SettingsDesign, SettingsSpec};
 use super::{Experiment, Faults, Key, Kind, Meta, Named, key};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +24,9 @@ use thiserror::Error;
 use watershed_engine::{RangeError, Ranges};
 
 /// An entry as it is shown.
-#[derive(Clone, Debug, Serialize)]
-pub struct Document {
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{B}Document")]
+pub struct Document<B = Body> {
     /// What it is.
     pub kind: Kind,
     /// Its name.
@@ -37,7 +39,7 @@ pub struct Document {
     pub updated_at: Timestamp,
     /// The rest.
     #[serde(flatten)]
-    pub body: Body,
+    pub body: B,
 }
 
 /// The part of a document that is not the same for every kind. It has no secrets.
@@ -61,16 +63,18 @@ pub enum Body {
 }
 
 /// A body that is only what people wrote, with defaults filled in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "{S}")]
 pub struct SpecBody<S> {
     /// What people wrote.
     pub spec: S,
 }
 
 /// An experiment's body.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Experiment")]
 pub struct ExperimentBody {
     /// What people wrote, with defaults filled in.
     pub spec: ExperimentSpec,
@@ -83,7 +87,7 @@ pub struct ExperimentBody {
 }
 
 /// The buckets of one variant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VariantBody {
     /// The variant.

@@ -13,6 +13,7 @@ use super::sticky::StickySpec;
 use super::strategy::{Strategy, StrategySpec};
 use super::variant::{VariantDesign, VariantSpec};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watershed_engine::compile::limits;
 
@@ -20,7 +21,7 @@ use watershed_engine::compile::limits;
 pub const WHOLE: u32 = 10_000;
 
 /// An experiment as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentSpec {
     /// The layer whose buckets it shares.
@@ -85,7 +86,7 @@ pub struct ExperimentSpec {
 }
 
 /// A unit as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnitSpec {
     /// What it is: `user`, `conversation`, …

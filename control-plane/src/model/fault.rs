@@ -1,12 +1,13 @@
 //! What is wrong with an input: a list of faults, each with the place, the fault and what would
 //! have been right. Here are the types only; which faults there are is known beside each field.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
 
 /// One fault of an input document.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
 pub struct Fault {
     /// The field, as a JSON pointer (RFC 6901); empty for the whole document.
     pub pointer: String,
@@ -17,7 +18,7 @@ pub struct Fault {
 }
 
 /// All faults that were found in one input, in the order of its fields.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Faults(Vec<Fault>);
 

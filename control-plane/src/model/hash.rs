@@ -4,10 +4,11 @@
 use super::check;
 use super::experiment_spec::WHOLE;
 use super::fault::Faults;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a unit becomes a bucket. A name never changes its meaning.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Hash {
     /// Ours.

@@ -4,10 +4,11 @@ use super::check;
 use super::experiment_spec::WHOLE;
 use super::fault::Faults;
 use super::key::Key;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A holdout as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldoutSpec {
     /// The share of units that is held out, in basis points.

@@ -1,8 +1,9 @@
 //! Keys: the names of clusters, services, layers, experiments and variants. They become header
 //! values, cluster names and parts of metric names, so their alphabet is small.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use thiserror::Error;
 
@@ -62,6 +63,20 @@ impl TryFrom<String> for Key {
 
     fn try_from(name: String) -> Result<Self, BadKey> {
         Self::try_new(&name)
+    }
+}
+
+impl JsonSchema for Key {
+    fn schema_name() -> Cow<'static, str> {
+        "Key".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": format!("A name: {KEY_RULE}."),
+            "type": "string",
+            "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$",
+        })
     }
 }
 

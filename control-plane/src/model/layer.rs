@@ -5,10 +5,11 @@ use super::check;
 use super::fault::Faults;
 use super::hash::{Hash, Hashing};
 use super::key::Key;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A layer as it is written.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LayerSpec {
     /// The salt of the layer's hash; the key where not given.

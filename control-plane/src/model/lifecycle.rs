@@ -1,12 +1,13 @@
 //! The life of an experiment: its states, the actions on it, and the one table that says which
 //! action leads from where to where.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use thiserror::Error;
 
 /// Where an experiment is in its life. It owns its buckets in every one of them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Written down, never served. Everything about it may change.
@@ -20,7 +21,7 @@ pub enum State {
 }
 
 /// What can be done to an experiment, besides changing what it says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Begin to assign units.

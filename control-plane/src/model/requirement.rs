@@ -3,6 +3,7 @@
 use super::check;
 use super::fault::Faults;
 use super::key::Key;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watershed_engine::compile::limits;
 
@@ -18,7 +19,7 @@ pub struct Requirement {
 }
 
 /// A requirement as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequirementSpec {
     /// The other experiment.

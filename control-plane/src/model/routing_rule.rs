@@ -6,6 +6,7 @@ use super::check;
 use super::fault::Faults;
 use super::key::Key;
 use super::rule_spec::RuleSpec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watershed_engine::compile::limits;
 
@@ -21,7 +22,7 @@ pub struct RoutingRule {
 }
 
 /// A routing rule as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoutingRuleSpec {
     /// Its name, for records.

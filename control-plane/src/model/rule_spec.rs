@@ -6,13 +6,14 @@ use super::check;
 use super::comparison::{Bound, ComparisonSpec, Ordering};
 use super::fault::Faults;
 use super::network;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watershed_engine::compile::limits;
 use watershed_engine::condition::pattern::Pattern;
 
 /// A rule as it is written: exactly one of `all`, `any`, `not` and `segment`, or one source with one
 /// test.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuleSpec {
     /// True where every rule is.

@@ -1,8 +1,10 @@
 //! Secrets: what is written and never shown. No `Debug`, answer, log line or audit record has one;
 //! the store alone keeps it.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The key of a signature, as text.
@@ -26,6 +28,20 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret([hidden])")
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Written and never shown.",
+            "type": "string",
+            "writeOnly": true,
+        })
     }
 }
 

@@ -4,10 +4,11 @@ use super::audience::Rule;
 use super::check;
 use super::fault::Faults;
 use super::rule_spec::RuleSpec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A segment as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentSpec {
     /// Who is in it.

@@ -6,6 +6,7 @@ use super::cluster::is_dns_name;
 use super::fault::Faults;
 use super::key::Key;
 use super::routing_rule::{RoutingRule, RoutingRuleSpec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -17,7 +18,7 @@ pub const MAX_ENTRIES: usize = limits::PATTERNS;
 pub const DEFAULT_FLEET: &str = "default";
 
 /// A service as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSpec {
     /// The fleets (Envoy's `node.cluster`) that serve it.
@@ -44,7 +45,7 @@ pub struct ServiceSpec {
 }
 
 /// A listener as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerSpec {
     /// The IP address to bind.

@@ -4,6 +4,7 @@ use super::attribute::{cookie, header, query};
 use super::check;
 use super::fault::Faults;
 use super::secret::Secret;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -16,7 +17,7 @@ pub const KEY: &str = "settings";
 const SECRET_BYTES: RangeInclusive<usize> = MIN_SECRET_BYTES..=limits::SECRET_BYTES;
 
 /// What is believed of the assignments that a request brings along.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// Nothing: they are removed.
@@ -27,7 +28,7 @@ pub enum Trust {
 }
 
 /// Settings as they are written. What is not given is as it is without settings.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsSpec {
     /// What is believed of the assignments that a request brings along.
@@ -47,7 +48,7 @@ pub struct SettingsSpec {
 }
 
 /// Where force tokens are read.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ForceSpec {
     /// A request header.
@@ -62,7 +63,7 @@ pub struct ForceSpec {
 }
 
 /// A signing key as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SigningKeySpec {
     /// Names the key inside what it signed.

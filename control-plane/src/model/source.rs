@@ -4,6 +4,7 @@
 use super::attribute::{Attribute, Fields, JwtClaim, cookie};
 use super::duration::Seconds;
 use super::fault::Faults;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use watershed_engine::compile::limits;
@@ -42,7 +43,9 @@ pub struct Generated {
 }
 
 /// When a cookie is sent with requests from other sites.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, Ord, PartialOrd, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SameSite {
     /// When a link is followed.
@@ -55,7 +58,7 @@ pub enum SameSite {
 }
 
 /// One place to read a unit from: exactly one of the fields.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceSpec {
     /// A request header by name.
@@ -85,7 +88,7 @@ pub struct SourceSpec {
 }
 
 /// A generated identifier as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratedSpec {
     /// The cookie's name.

@@ -3,6 +3,7 @@
 use super::attribute::cookie;
 use super::duration::Seconds;
 use super::fault::Faults;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where and how long a unit's variant is kept.
@@ -15,7 +16,7 @@ pub struct Sticky {
 }
 
 /// Stickiness as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StickySpec {
     /// The cookie; several experiments may share one.

@@ -7,7 +7,9 @@ use super::fault::{Faults, segment};
 use super::key::Key;
 use super::unique::Unique;
 use super::variant::VariantDesign;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use watershed_engine::compile::limits;
 
 /// The most features of a contextual strategy.
@@ -56,8 +58,18 @@ pub struct Real(f64);
 
 impl Eq for Real {}
 
+impl JsonSchema for Real {
+    fn schema_name() -> Cow<'static, str> {
+        "Real".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "format": "double"})
+    }
+}
+
 /// A strategy as it is written: `deterministic`, `random`, or an object with `contextual`.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StrategySpec {
     /// By the hash of the unit.
@@ -69,7 +81,7 @@ pub enum StrategySpec {
 }
 
 /// A contextual strategy as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContextualSpec {
     /// What the model sees.
@@ -83,7 +95,7 @@ pub struct ContextualSpec {
 }
 
 /// A feature as it is written: `constant: true`, or an attribute with `number` or `one_hot`.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeatureSpec {
     /// Where true: 1.
@@ -101,7 +113,7 @@ pub struct FeatureSpec {
 }
 
 /// How a number is brought to the model's scale: (value - offset) * scale.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Numeric {
     /// What is taken away.
@@ -111,7 +123,7 @@ pub struct Numeric {
 }
 
 /// What a model has learnt of one variant.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinearModel {
     /// A weight for each feature.

@@ -1,8 +1,10 @@
 //! Objects of names that people choose. JSON would keep either value of a name that is given twice;
 //! here it is refused while reading.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -29,6 +31,20 @@ impl<V> Default for Unique<V> {
 impl<K: Into<String>, V> FromIterator<(K, V)> for Unique<V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         Self(pairs.into_iter().map(|(k, v)| (k.into(), v)).collect())
+    }
+}
+
+impl<V: JsonSchema> JsonSchema for Unique<V> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        BTreeMap::<String, V>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, V>::json_schema(generator)
     }
 }
 

@@ -7,6 +7,7 @@ use super::experiment_spec::WHOLE;
 use super::fault::{Faults, segment};
 use super::key::Key;
 use super::unique::Unique;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use watershed_engine::compile::limits;
@@ -31,7 +32,7 @@ pub struct VariantDesign {
 }
 
 /// A variant as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VariantSpec {
     /// Its name.

@@ -4,11 +4,12 @@ use super::experiment::ExperimentDesign;
 use super::experiment_spec::weights_rule;
 use super::fault::{Faults, segment};
 use super::unique::Unique;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// New weights as they are written: `{"control": 9000, "candidate": 1000}`, in basis points, or in
 /// buckets where the experiment has another number of them.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct WeightsSpec(Unique<u64>);
 

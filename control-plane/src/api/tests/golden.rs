@@ -5,7 +5,7 @@ use super::*;
 use std::path::Path;
 
 /// Compares with the golden file, or writes it where `WATERSHED_GOLDEN=write` asks for that.
-fn compare(name: &str, answer: &Answer) {
+pub(super) fn compare(name: &str, answer: &Answer) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/api");
     let file = folder.join(format!("{name}.json"));
     let got = serde_json::to_string_pretty(&answer.json()).unwrap() + "\n";

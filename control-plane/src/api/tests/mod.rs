@@ -5,6 +5,7 @@ mod access;
 mod evaluate;
 mod garbage;
 mod golden;
+mod openapi;
 mod resources;
 mod settings;
 mod status;

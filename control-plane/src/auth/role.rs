@@ -1,0 +1,100 @@
+//! Roles: four steps, each of which may do what the one below may. Which step an endpoint asks for is
+//! said where the endpoint is; see `api::router`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// What somebody may do. Each role may do what the earlier ones may.
+#[derive(
+    Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reads the model, the status of proxies, and what would become of a request.
+    Viewer,
+    /// Writes experiments, segments, layers and holdouts, and signs force tokens.
+    Editor,
+    /// Changes what is served: clusters, services, weights, the life of experiments, kill switches.
+    /// Reads the audit.
+    Operator,
+    /// Changes the settings, and who may do what.
+    Admin,
+}
+
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Access {
+    /// Whoever reaches it.
+    Open,
+    /// Whoever has this role, or a later one.
+    Role(Role),
+}
+
+/// A word that is no role.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Error)]
+#[error("is not a role (expected one of viewer, editor, operator, admin)")]
+pub struct BadRole;
+
+impl Role {
+    /// Every role, least first.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Editor, Self::Operator, Self::Admin];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Editor => "editor",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Whether who has this role may do what asks for `needed`.
+    #[must_use]
+    pub fn may(self, needed: Self) -> bool {
+        self >= needed
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = BadRole;
+
+    fn from_str(word: &str) -> Result<Self, BadRole> {
+        let mut roles = Self::ALL.into_iter();
+        roles.find(|role| role.as_str() == word).ok_or(BadRole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_do_what_the_earlier_ones_may() {
+        for (index, role) in Role::ALL.iter().enumerate() {
+            for (other, needed) in Role::ALL.iter().enumerate() {
+                assert_eq!(role.may(*needed), other <= index, "{role} {needed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_role_is_read_as_it_is_written_and_nothing_else_is_one() {
+        for role in Role::ALL {
+            assert_eq!(role.to_string().parse(), Ok(role));
+        }
+        for word in ["", "Admin", "root", "viewer ", "owner"] {
+            assert_eq!(word.parse::<Role>(), Err(BadRole));
+        }
+    }
+}
