@@ -85,6 +85,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Terms {
             author: Author {
                 actor: actor.to_owned(),
                 reason: parameters.reason,
+                ..Author::default()
             },
         })
     }

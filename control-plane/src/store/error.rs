@@ -57,10 +57,26 @@ pub enum StoreError {
         /// What is wrong with it.
         fault: Box<RowError>,
     },
+    /// A record of the audit is not what we wrote.
+    #[error("table audit, row id={id}: {fault}")]
+    Record {
+        /// The record.
+        id: String,
+        /// What is wrong with it.
+        fault: Box<RowError>,
+    },
+    /// An API key is not what we wrote.
+    #[error("table api_keys, row id={id}: {fault}")]
+    KeyRow {
+        /// The key.
+        id: String,
+        /// What is wrong with it.
+        fault: Box<RowError>,
+    },
     /// Each row is good, but not with another.
     #[error("the stored model contradicts itself: {0}")]
     Inconsistent(Box<Conflict>),
-    /// Another writer has made the revision that we were about to make.
+    /// Another writer has made what we were about to make: the revision, or the key of that name.
     #[error("another writer has changed the model at the same time")]
     Raced,
     /// A document could not be written as text.
@@ -89,4 +105,16 @@ pub enum RowError {
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] RestoreError),
+    /// A text that should be JSON is not.
+    #[error("a text is not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A name is not one.
+    #[error("the name is not a key")]
+    Name,
+    /// A role is not one.
+    #[error("there is no such role")]
+    Role,
+    /// A hash is not one.
+    #[error("the hash is not 64 hexadecimal digits")]
+    Hash,
 }

@@ -1,13 +1,16 @@
-//! The store: the model's documents and the record of every change, in SQL. It keeps what it is
+//! The store: the model's documents, the record of every change, who may use the API and what they
+//! did, in SQL. It keeps what it is
 //! given and gives back what it kept; whether a change may be made is the model's to say.
 //!
 //! A change and its record are one transaction, and [`Store::commit`] returns after it is on disk.
 //! The statements are plain SQL over sqlx's `Any` driver, so that a shared database can take the
 //! embedded one's place.
 
+pub mod audit;
 mod changes;
 mod documents;
 mod error;
+mod keys;
 mod open;
 #[cfg(test)]
 mod tests;
@@ -28,10 +31,21 @@ pub struct Store {
 /// Who made a change, and why.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Author {
-    /// Who: `api-key`, `demo`, …
+    /// Who: `key:NAME`, `oidc:SUBJECT`, `anonymous`, …
     pub actor: String,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Origin {
+    /// The address that it came from, without port.
+    pub peer: Option<String>,
+    /// What the client calls itself; not to be trusted.
+    pub user_agent: Option<String>,
 }
 
 impl Store {
@@ -54,7 +68,7 @@ impl Store {
         Ok(model)
     }
 
-    /// Keeps one edit and its record, both or neither. When it returns, they are on disk.
+    /// Keeps one edit and its records, all or nothing. When it returns, they are on disk.
     ///
     /// # Errors
     /// [`StoreError::Raced`] where another writer has made this revision: nothing was kept. After
@@ -62,6 +76,7 @@ impl Store {
     pub async fn commit(&self, edit: &Edit, author: &Author) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         changes::insert(&mut transaction, edit, author).await?;
+        audit::insert(&mut transaction, &audit::Event::of(edit, author)).await?;
         match &edit.after {
             Some(entry) => documents::put(&mut transaction, entry).await?,
             None => documents::delete(&mut transaction, edit.kind, &edit.key).await?,

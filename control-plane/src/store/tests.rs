@@ -43,6 +43,7 @@ fn author() -> Author {
     Author {
         actor: "somebody".to_owned(),
         reason: Some("to try it out".to_owned()),
+        ..Author::default()
     }
 }
 
@@ -241,7 +242,7 @@ async fn a_schema_from_the_future_is_not_touched() {
             fault,
             StoreError::NewerSchema {
                 found: 9_000,
-                known: 1
+                known: 2
             }
         ),
         "{fault:?}"
