@@ -179,6 +179,7 @@ pub mod documents {
             "variants": variants,
             "fallback": "stable",
             "owner": "ml-platform",
+            "decision_date": "2026-12-31",
         })
     }
 

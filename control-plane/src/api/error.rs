@@ -194,6 +194,12 @@ impl From<ModelError> for Problem {
                 let title = "The experiment's state does not have this action";
                 Self::conflict(problem!("wrong-state"), title, detail).with(step_fault(&source))
             }
+            ModelError::Unready { key, faults, .. } => {
+                let detail =
+                    format!("experiment `{key}` does not say all that this needs; see errors");
+                let title = "The experiment is not ready for this";
+                Self::conflict(problem!("not-ready"), title, detail).with(faults)
+            }
             ModelError::Placement(error) => error.into(),
             ModelError::Conflict(_) => {
                 let title = "This contradicts something else in the model";
@@ -206,7 +212,11 @@ impl From<ModelError> for Problem {
 fn step_fault(wrong: &WrongStep) -> Faults {
     let allowed: Vec<&str> = wrong.allowed.iter().map(|action| action.as_str()).collect();
     let message = format!("the experiment is {}", wrong.state);
-    Faults::one("", message, format!("one of: {}", allowed.join(", ")))
+    let expected = match allowed.as_slice() {
+        [] => "no action any more".to_owned(),
+        allowed => format!("one of: {}", allowed.join(", ")),
+    };
+    Faults::one("", message, expected)
 }
 
 impl From<PlacementError> for Problem {

@@ -8,21 +8,16 @@ use super::input::Input;
 use super::request::{Parameters, Write};
 use crate::auth::Role;
 use crate::model::change::Change;
+use crate::model::decision::DecisionSpec;
 use crate::model::document::{Document, ExperimentBody};
-use crate::model::lifecycle::Action;
+use crate::model::lifecycle::{self, Action};
 use crate::model::weights::WeightsSpec;
 use axum::extract::State;
 use axum::response::Response;
 
 /// What only experiments can do.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let steps = [
-        (Action::Start, "Assigns units from now on"),
-        (Action::Pause, "Assigns nobody until it is resumed"),
-        (Action::Resume, "Assigns units again"),
-        (Action::Rollback, "Gives everybody the fallback variant"),
-    ];
-    let mut endpoints: Vec<Endpoint> = steps.into_iter().map(step).collect();
+    let mut endpoints: Vec<Endpoint> = Action::ALL.into_iter().map(step).collect();
     let path = "/v1/experiments/{key}/weights";
     let weigh = Endpoint::new(Verb::Patch, path, Role::Operator, weights).body::<WeightsSpec>();
     let says = "Gives the variants new weights; a variant that grows keeps its units";
@@ -46,19 +41,45 @@ fn documented(endpoint: Endpoint, id: String, summary: &'static str) -> Endpoint
         .answers_tagged::<Document<ExperimentBody>>(200, "The experiment as it is now.")
 }
 
-/// `POST /v1/experiments/{key}/{action}`
-fn step((action, summary): (Action, &'static str)) -> Endpoint {
-    let path = format!("/v1/experiments/{{key}}/{}", action.as_str());
-    let act = move |State(api): State<AppState>, write: Write| async move {
-        let change = Change::Act(write.key, action);
-        change_document(&api, write.terms, change).await
+/// `POST /v1/experiments/{key}/{action}`, for those who may take it from some state.
+fn step(action: Action) -> Endpoint {
+    let path = format!("/v1/experiments/{{key}}/{action}");
+    let least = lifecycle::least_role(action);
+    let endpoint = if action == Action::Decide {
+        Endpoint::new(Verb::Post, path, least, decide).body::<DecisionSpec>()
+    } else {
+        let act = move |State(api): State<AppState>, write: Write| async move {
+            let change = Change::Act(write.key, action);
+            change_document(&api, write.terms, change).await
+        };
+        Endpoint::new(Verb::Post, path, least, act)
     };
-    let id = format!("{}_experiment", action.as_str());
-    documented(
-        Endpoint::new(Verb::Post, path, Role::Operator, act),
-        id,
-        summary,
-    )
+    documented(endpoint, format!("{action}_experiment"), summary(action))
+}
+
+fn summary(action: Action) -> &'static str {
+    match action {
+        Action::Schedule => "Has a draft started at its `start`",
+        Action::Unschedule => "Makes a scheduled experiment a draft again",
+        Action::Internal => "Assigns units of the `internal` rule only",
+        Action::Canary => "Assigns units of `canary_traffic` only",
+        Action::Start => "Assigns units from now on",
+        Action::Pause => "Assigns nobody until it is resumed",
+        Action::Resume => "Goes on at the stage it was stopped at",
+        Action::Rollback => "Gives everybody the fallback variant",
+        Action::Decide => "Gives everybody one variant, and records that this was decided",
+        Action::Archive => "Puts the experiment away for good and frees its buckets",
+    }
+}
+
+/// `POST /v1/experiments/{key}/decide`
+async fn decide(
+    State(api): State<AppState>,
+    write: Write,
+    Input(decision): Input<DecisionSpec>,
+) -> Result<Response, Problem> {
+    let change = Change::Decide(write.key.clone(), decision);
+    change_document(&api, write.terms, change).await
 }
 
 /// `PATCH /v1/experiments/{key}/weights`

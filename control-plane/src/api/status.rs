@@ -7,11 +7,13 @@ use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::request::Name;
 use crate::auth::Role;
+use crate::model::decision::Decision;
 use crate::model::lifecycle::State as Life;
 use crate::model::{Experiment, Key, Kind, Model};
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +69,14 @@ struct Status {
     experiment: Key,
     revision: u64,
     state: Life,
+    /// What was decided, once it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Decision>,
+    /// The day by which it shall be decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_date: Option<Date>,
+    /// Whether that day is past, in UTC, and nothing is decided.
+    overdue: bool,
     weights: BTreeMap<Key, u32>,
     fleets: BTreeMap<Key, FleetReport>,
 }
@@ -118,6 +128,9 @@ async fn get(State(api): State<AppState>, Name(key): Name) -> Result<Json<Status
         experiment: key,
         revision: experiment.meta.revision,
         state: experiment.state,
+        decision: experiment.decision.clone(),
+        decision_date: experiment.design.decision_date,
+        overdue: experiment.is_overdue((api.clock)()),
         weights: weights.collect(),
         fleets: fleets.collect(),
     }))

@@ -45,7 +45,7 @@ fn experiment(name: &str, spec: &str) -> [Change; 2] {
 /// One experiment on one service, whose unit is read from `source`.
 fn with_unit(source: &str) -> Model {
     let spec = format!(
-        "{{layer: models, services: [chat], unit: {{type: user, sources: [{source}]}}, variants: [{{key: a, weight: 10000}}]}}"
+        "{{layer: models, owner: me, decision_date: 2026-03-31, services: [chat], unit: {{type: user, sources: [{source}]}}, variants: [{{key: a, weight: 10000}}]}}"
     );
     let chat = "{default_cluster: small, hosts: ['*.example.com'], path_prefixes: [/v1/chat]}";
     let layer = Change::Put(key("models"), Spec::Layer(yaml("{}")));
@@ -177,7 +177,7 @@ fn the_version_is_that_of_the_configuration_of_proxies() {
 fn an_experiment_of_another_service_is_required_by_its_unit_alone() {
     let of = |service: &str, extra: &str| {
         format!(
-            "{{layer: models, traffic: 5000, services: [{service}], unit: {{type: user, sources: [{{header: x-user}}]}}, variants: [{{key: a, weight: 10000}}]{extra}}}"
+            "{{layer: models, owner: me, decision_date: 2026-03-31, traffic: 5000, services: [{service}], unit: {{type: user, sources: [{{header: x-user}}]}}, variants: [{{key: a, weight: 10000}}]{extra}}}"
         )
     };
     let on = |path: &str, port: u16| {

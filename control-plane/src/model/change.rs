@@ -2,6 +2,7 @@
 //! told is decided elsewhere.
 
 use super::cluster::ClusterSpec;
+use super::decision::DecisionSpec;
 use super::document::named;
 use super::entry::Entry;
 use super::experiment_spec::ExperimentSpec;
@@ -33,6 +34,8 @@ pub enum Change {
     Weights(Key, WeightsSpec),
     /// Take an experiment a step through its life.
     Act(Key, Action),
+    /// Give everybody one variant of an experiment, and keep that this was decided.
+    Decide(Key, DecisionSpec),
     /// Give every unit of an experiment its variant anew.
     Reshuffle(Key),
     /// Throw the kill switch of an experiment, a layer or the settings.
@@ -156,6 +159,16 @@ pub enum ModelError {
         /// State, action, and what would be allowed.
         source: WrongStep,
     },
+    /// The experiment does not say what it must for the action.
+    #[error("experiment `{key}` is not ready for `{action}`: {faults}")]
+    Unready {
+        /// The experiment.
+        key: Key,
+        /// What was asked.
+        action: Action,
+        /// What it should say.
+        faults: Faults,
+    },
     /// The layer has no room, or buckets could not be computed.
     #[error(transparent)]
     Placement(#[from] PlacementError),
@@ -192,7 +205,11 @@ pub fn apply(
             None
         }
         Change::Weights(key, weights) => Some(experiment_change::reweigh(model, key, weights)?),
-        Change::Act(key, action) => Some(experiment_change::act(model, key, *action)?),
+        Change::Act(key, action) => Some(experiment_change::act(model, key, (*action, None), now)?),
+        Change::Decide(key, decision) => {
+            let decide = (Action::Decide, Some(decision));
+            Some(experiment_change::act(model, key, decide, now)?)
+        }
         Change::Reshuffle(key) => Some(experiment_change::reshuffle(model, key, revision)?),
         Change::Switch(kind, key, switch) => Some(switch::throw(model, *kind, key, *switch)?),
     };
@@ -234,9 +251,10 @@ impl Change {
         match self {
             Self::Put(key, spec) => (spec.kind(), key),
             Self::Delete(kind, key) | Self::Switch(kind, key, _) => (*kind, key),
-            Self::Weights(key, _) | Self::Act(key, _) | Self::Reshuffle(key) => {
-                (Kind::Experiment, key)
-            }
+            Self::Weights(key, _)
+            | Self::Act(key, _)
+            | Self::Decide(key, _)
+            | Self::Reshuffle(key) => (Kind::Experiment, key),
         }
     }
 
@@ -247,6 +265,7 @@ impl Change {
             Self::Delete(..) => "delete",
             Self::Weights(..) => "weights",
             Self::Act(_, action) => action.as_str(),
+            Self::Decide(..) => Action::Decide.as_str(),
             Self::Reshuffle(_) => "reshuffle",
             Self::Switch(_, _, switch) => switch.as_str(),
         }

@@ -4,17 +4,18 @@
 
 use super::change::UNBORN;
 use super::cluster::ClusterSpec;
+use super::decision::Decision;
 use super::entry::Entry;
 use super::experiment_spec::ExperimentSpec;
 use super::holdout::HoldoutSpec;
 use super::layer::LayerSpec;
 use super::lifecycle::State;
-use super::placement::{Placement, PlacementError};
+use super::placement::{Kept, Placement, PlacementError};
 use super::secret::Secret;
 use super::segment::SegmentSpec;
 use super::service::ServiceSpec;
 use super::settings::{self, SettingsDesign, SettingsSpec};
-use super::{Experiment, Faults, Key, Kind, Meta, Named, key};
+use super::{Experiment, ExperimentDesign, Faults, Key, Kind, Meta, Named, key};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,8 +81,17 @@ pub struct ExperimentBody {
     pub spec: ExperimentSpec,
     /// Where it is in its life.
     pub state: State,
+    /// The stage that `resume` leads to, where the state has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<State>,
+    /// What was decided, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
     /// The buckets of the layer it owns, as `[first, last]` pairs.
     pub allocation: Vec<(u16, u16)>,
+    /// Those of them that a canary has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Vec<(u16, u16)>>,
     /// The buckets of the variant hash that each variant owns.
     pub variants: Vec<VariantBody>,
 }
@@ -129,6 +139,9 @@ pub enum RestoreError {
     /// The buckets do not fit the spec.
     #[error(transparent)]
     Placement(#[from] PlacementError),
+    /// State, stage and decision do not fit one another.
+    #[error("the state cannot be: {0}")]
+    Life(&'static str),
     /// There is one document of settings, and it has another name.
     #[error("settings are kept under `{}`", settings::KEY)]
     Settings,
@@ -255,18 +268,46 @@ fn experiment(key: Key, meta: Meta, kept: &str) -> Result<Experiment, RestoreErr
     let design = body.spec.validate(&mut faults);
     let design = faults.or(design)?;
     let allocation = Ranges::try_new(body.allocation)?;
+    let canary = body.canary.map(Ranges::try_new).transpose()?;
     let mut split = Vec::with_capacity(body.variants.len());
     for variant in body.variants {
         split.push((variant.key, Ranges::try_new(variant.buckets)?));
     }
-    let placement = Placement::restore(&design, allocation, split)?;
+    let kept = Kept {
+        allocation,
+        canary,
+        split,
+        freed: body.state == State::Archived,
+    };
+    let placement = Placement::restore(&design, kept)?;
+    life(&design, &body.decision, (body.state, body.stage))?;
     Ok(Experiment {
         key,
         meta,
         design,
         state: body.state,
+        stage: body.stage,
+        decision: body.decision,
         placement,
     })
+}
+
+/// Stage and decision are what steps make of them.
+fn life(
+    design: &ExperimentDesign,
+    decision: &Option<Decision>,
+    (state, stage): (State, Option<State>),
+) -> Result<(), RestoreError> {
+    if stage.is_some_and(|stage| !stage.is_stage()) {
+        return Err(RestoreError::Life("the stage is none"));
+    }
+    match decision {
+        None if state == State::Decided => Err(RestoreError::Life("there is no decision")),
+        Some(decision) if !design.has_variant(&decision.variant) => {
+            Err(RestoreError::Life("the decided variant is not there"))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl From<&Experiment> for ExperimentBody {
@@ -278,7 +319,10 @@ impl From<&Experiment> for ExperimentBody {
         Self {
             spec: (&experiment.design).into(),
             state: experiment.state,
+            stage: experiment.stage,
+            decision: experiment.decision.clone(),
             allocation: experiment.allocation().iter().collect(),
+            canary: experiment.placement.canary().map(|it| it.iter().collect()),
             variants: experiment.placement.split().iter().map(variant).collect(),
         }
     }

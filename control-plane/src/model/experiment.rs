@@ -3,9 +3,11 @@
 
 use super::Meta;
 use super::audience::Rule;
+use super::decision::Decision;
 use super::hash::Hashing;
 use super::key::Key;
 use super::lifecycle::State;
+use super::link::Link;
 use super::placement::Placement;
 use super::requirement::Requirement;
 use super::source::Source;
@@ -13,6 +15,8 @@ use super::sticky::Sticky;
 use super::strategy::Strategy;
 use super::variant::VariantDesign;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use watershed_engine::Ranges;
 
 /// An experiment of the model.
@@ -26,6 +30,10 @@ pub struct Experiment {
     pub design: ExperimentDesign,
     /// Where it is in its life.
     pub state: State,
+    /// The stage it was served at before it was paused, rolled back or decided, where it was.
+    pub stage: Option<State>,
+    /// What was decided, once it was.
+    pub decision: Option<Decision>,
     /// The buckets it owns. Covers the design: [`Placement`] is only made from one.
     pub placement: Placement,
 }
@@ -41,8 +49,12 @@ pub struct ExperimentDesign {
     pub unit: Unit,
     /// Who is eligible; everybody where there is none.
     pub audience: Option<Rule>,
+    /// Who is eligible while it is internal; nobody where there is none.
+    pub internal: Option<Rule>,
     /// How many buckets of its layer it owns, 1..=10000.
     pub traffic: u32,
+    /// How many of them a canary has, 1..=traffic.
+    pub canary_traffic: Option<u32>,
     /// What is compared; never empty, weights add up to the buckets of `hashing`.
     pub variants: Vec<VariantDesign>,
     /// The key of the variant that the others are compared with.
@@ -63,10 +75,18 @@ pub struct ExperimentDesign {
     pub disabled: bool,
     /// When units are assigned.
     pub window: Window,
-    /// Who answers for it.
+    /// Who answers for it; never blank.
     pub owner: Option<String>,
     /// What is expected of it.
     pub hypothesis: Option<String>,
+    /// The day by which it shall be decided.
+    pub decision_date: Option<Date>,
+    /// The metric that decides.
+    pub primary_metric: Option<Key>,
+    /// The metrics that must not get worse.
+    pub guardrails: Vec<Key>,
+    /// Where more is to be read.
+    pub links: Vec<Link>,
     /// Anything else worth knowing.
     pub description: Option<String>,
 }
@@ -105,6 +125,38 @@ impl Experiment {
         self.placement.allocation()
     }
 
+    /// The buckets of the layer whose units are assigned as things are: fewer than it owns in a
+    /// canary.
+    #[must_use]
+    pub fn served_allocation(&self) -> &Ranges {
+        match (self.state, self.placement.canary()) {
+            (State::Canary, Some(canary)) => canary,
+            _ => self.placement.allocation(),
+        }
+    }
+
+    /// Whether the day of its decision is past, in UTC, and nothing is decided though units may be in it.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let is_open =
+            self.state.has_begun() && !matches!(self.state, State::Decided | State::Archived);
+        is_open && self.design.decision_date.is_some_and(|date| date < today)
+    }
+
+    /// The variant that everybody gets as things are, where they all get one.
+    #[must_use]
+    pub fn everybodys(&self) -> Option<&Key> {
+        match self.state {
+            State::RolledBack => Some(&self.design.fallback),
+            State::Decided => {
+                let decided = self.decision.as_ref().map(|decision| &decision.variant);
+                decided.or(Some(&self.design.fallback))
+            }
+            _ => None,
+        }
+    }
+
     /// The variants, in the design's order, with their buckets.
     pub fn variants(&self) -> impl Iterator<Item = Variant<'_>> {
         let ranges = self.placement.split();
@@ -126,6 +178,17 @@ impl ExperimentDesign {
     /// The clusters of its variants.
     pub fn clusters(&self) -> impl Iterator<Item = &Key> {
         self.variants.iter().filter_map(|v| v.cluster.as_ref())
+    }
+
+    /// The rules about who is eligible, at any time of its life.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.audience.iter().chain(&self.internal)
+    }
+
+    /// Whether it has a variant of that name.
+    #[must_use]
+    pub fn has_variant(&self, key: &Key) -> bool {
+        self.variants.iter().any(|variant| variant.key == *key)
     }
 
     /// Whether requests of `service` are in it.

@@ -1,11 +1,13 @@
 //! Experiments as people write them, and their validation into a design. Whether the layer,
 //! services and clusters exist, and which buckets the experiment gets, is for the model.
 
+use super::audience::Rule;
 use super::check;
 use super::experiment::{ExperimentDesign, Unit, Window};
 use super::fault::Faults;
 use super::hash::{Hash, Hashing};
 use super::key::Key;
+use super::link::Link;
 use super::requirement::RequirementSpec;
 use super::rule_spec::RuleSpec;
 use super::source::{Source, SourceSpec};
@@ -13,12 +15,15 @@ use super::sticky::StickySpec;
 use super::strategy::{Strategy, StrategySpec};
 use super::variant::{VariantDesign, VariantSpec};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use watershed_engine::compile::limits;
 
 /// The basis points of a whole: of a layer, or of an experiment.
 pub const WHOLE: u32 = 10_000;
+/// The most guardrails of an experiment.
+const GUARDRAILS: usize = 64;
 
 /// An experiment as it is written.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +43,14 @@ pub struct ExperimentSpec {
     /// number of them.
     #[serde(default = "whole")]
     pub traffic: u64,
+    /// Who is eligible while the experiment is internal, beside what `audience` says; only bearers of
+    /// force tokens where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub internal: Option<RuleSpec>,
+    /// The share of the layer, within `traffic`, whose units are assigned while the experiment is a
+    /// canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_traffic: Option<u64>,
     /// What is compared. The weights add up to 10000, or to `buckets`.
     pub variants: Vec<VariantSpec>,
     /// The variant that the others are compared with; the first where not given.
@@ -68,18 +81,31 @@ pub struct ExperimentSpec {
     /// The kill switch: nobody is assigned. It stays as it is where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
-    /// When units are first assigned, in RFC 3339; open where not given.
+    /// When units are first assigned, in RFC 3339; open where not given. One that is `scheduled` is
+    /// started then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
-    /// When units are no longer assigned, in RFC 3339; open where not given.
+    /// When units are no longer assigned, in RFC 3339; open where not given. It is paused then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
-    /// Who answers for it.
+    /// Who answers for it: a person or a team. Without it, a draft stays one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// What is expected of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hypothesis: Option<String>,
+    /// The day by which it shall be decided, as `2027-03-31`. Without it, a draft stays one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_date: Option<String>,
+    /// The metric that decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_metric: Option<String>,
+    /// The metrics that must not get worse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guardrails: Vec<String>,
+    /// Where more is to be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// Anything else worth knowing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -120,11 +146,10 @@ impl ExperimentSpec {
         );
         let services = check::keys(&self.services, "/services", faults);
         let unit = self.unit.validate(faults);
-        let audience = match &self.audience {
-            Some(rule) => rule.validate("/audience", faults).map(Some),
-            None => Some(None),
-        };
+        let audience = rule(self.audience.as_ref(), "/audience", faults);
+        let internal = rule(self.internal.as_ref(), "/internal", faults);
         let traffic = check::number(self.traffic, &(1..=whole()), "/traffic", faults);
+        let canary_traffic = self.canary_traffic(faults);
         let hashing = Hashing::validate(self.hash, self.buckets, faults);
         let variants = self.variants(hashing.unwrap_or_default(), faults);
         let control = self.named(self.control.as_ref(), "/control", faults);
@@ -143,15 +168,34 @@ impl ExperimentSpec {
             Some(sticky) => sticky.validate(faults).map(Some),
             None => Some(None),
         };
+        let decision_date = date(self.decision_date.as_ref(), "/decision_date", faults);
+        let primary_metric = match &self.primary_metric {
+            Some(name) => check::key(name, "/primary_metric", faults).map(Some),
+            None => Some(None),
+        };
+        check::length(
+            self.guardrails.len(),
+            &(0..=GUARDRAILS),
+            "/guardrails",
+            faults,
+        );
+        let guardrails = check::keys(&self.guardrails, "/guardrails", faults);
+        let links = Link::list(&self.links, faults);
         Some(ExperimentDesign {
-            owner: check::text(self.owner.as_ref(), 256, "/owner", faults),
+            owner: self.owner(faults),
             hypothesis: check::text(self.hypothesis.as_ref(), 4_096, "/hypothesis", faults),
             description: check::text(self.description.as_ref(), 16_384, "/description", faults),
+            decision_date: decision_date?,
+            primary_metric: primary_metric?,
+            guardrails: guardrails?,
+            links: links?,
             layer: layer?,
             services: services?,
             unit: unit?,
             audience: audience?,
+            internal: internal?,
             traffic: traffic?,
+            canary_traffic: canary_traffic?,
             variants: variants?,
             control: control?,
             fallback: fallback?,
@@ -163,6 +207,27 @@ impl ExperimentSpec {
             disabled: self.disabled.unwrap_or_default(),
             window: window?,
         })
+    }
+
+    fn canary_traffic(&self, faults: &mut Faults) -> Option<Option<u32>> {
+        let Some(traffic) = self.canary_traffic else {
+            return Some(None);
+        };
+        let most = self.traffic.clamp(1, whole());
+        check::number(traffic, &(1..=most), "/canary_traffic", faults).map(Some)
+    }
+
+    /// A blank name answers for nothing.
+    fn owner(&self, faults: &mut Faults) -> Option<String> {
+        let owner = check::text(self.owner.as_ref(), 256, "/owner", faults)?;
+        if owner.trim().is_empty() {
+            faults.add(
+                "/owner",
+                "is blank",
+                "a person or a team, or no field at all",
+            );
+        }
+        Some(owner)
     }
 
     fn salted(&self, hashing: Hashing, faults: &mut Faults) -> Option<String> {
@@ -269,6 +334,28 @@ impl ExperimentSpec {
     }
 }
 
+/// The rule at that place, where there is one.
+fn rule(spec: Option<&RuleSpec>, at: &str, faults: &mut Faults) -> Option<Option<Rule>> {
+    match spec {
+        Some(rule) => rule.validate(at, faults).map(Some),
+        None => Some(None),
+    }
+}
+
+/// A day of the calendar; whether it is past is nobody's business here.
+fn date(text: Option<&String>, at: &str, faults: &mut Faults) -> Option<Option<Date>> {
+    let Some(text) = text else {
+        return Some(None);
+    };
+    let read = text.parse::<Date>().ok();
+    // Anything after the day, as a time, would be lost.
+    let read = read.filter(|read| read.to_string() == *text);
+    if read.is_none() {
+        faults.add(at, "is not a day", "a date as `2027-03-31`");
+    }
+    read.map(Some)
+}
+
 /// A time after 1970, to the millisecond, which is what the filter's configuration can say.
 fn instant(text: Option<&String>, at: &str, faults: &mut Faults) -> Option<Option<Timestamp>> {
     let Some(text) = text else {
@@ -318,7 +405,9 @@ impl From<&ExperimentDesign> for ExperimentSpec {
             services: design.services.iter().map(Key::to_string).collect(),
             unit: UnitSpec::from(&design.unit),
             audience: design.audience.as_ref().map(RuleSpec::from),
+            internal: design.internal.as_ref().map(RuleSpec::from),
             traffic: design.traffic.into(),
+            canary_traffic: design.canary_traffic.map(u64::from),
             variants: design.variants.iter().map(VariantSpec::from).collect(),
             control: Some(design.control.to_string()),
             fallback: Some(design.fallback.to_string()),
@@ -333,6 +422,10 @@ impl From<&ExperimentDesign> for ExperimentSpec {
             end: time(design.window.end),
             owner: design.owner.clone(),
             hypothesis: design.hypothesis.clone(),
+            decision_date: design.decision_date.map(|date| date.to_string()),
+            primary_metric: design.primary_metric.as_ref().map(Key::to_string),
+            guardrails: design.guardrails.iter().map(Key::to_string).collect(),
+            links: design.links.clone(),
             description: design.description.clone(),
         }
     }

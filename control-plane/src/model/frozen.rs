@@ -47,6 +47,19 @@ pub(super) fn experiment(
     frozen.result(Kind::Experiment, &current.key)
 }
 
+/// One that is over is a record.
+pub(super) fn archived(key: &Key) -> ModelError {
+    ModelError::Frozen {
+        kind: Kind::Experiment,
+        key: key.clone(),
+        faults: Faults::one(
+            "",
+            "cannot change any more: the experiment is archived",
+            "the document as it is, or an experiment of another key",
+        ),
+    }
+}
+
 /// A layer in which an experiment has begun keeps its hash; one whose buckets are owned keeps their
 /// number.
 pub(super) fn layer(model: &Model, key: &Key, design: &LayerDesign) -> Result<(), ModelError> {
@@ -62,7 +75,9 @@ pub(super) fn layer(model: &Model, key: &Key, design: &LayerDesign) -> Result<()
         frozen.keep("/salt", salt, &why, "the salt as it is");
         frozen.keep("/hash", was.hash == is.hash, &why, "the hash as it is");
     }
-    if let Some(owner) = first(model, |e| e.design.layer == *key) {
+    if let Some(owner) = first(model, |e| {
+        e.design.layer == *key && !e.allocation().is_empty()
+    }) {
         let why = format!("cannot change while experiment `{}` owns some", owner.key);
         let same = was.buckets == is.buckets;
         frozen.keep("/buckets", same, &why, "the number as it is");
@@ -94,7 +109,8 @@ fn not_a_draft(begun: &Experiment) -> String {
 
 fn begun(model: &Model, is: impl Fn(&Experiment) -> bool) -> Option<&Experiment> {
     first(model, |experiment| {
-        experiment.state != State::Draft && is(experiment)
+        let is_over = experiment.state == State::Archived;
+        experiment.state.has_begun() && !is_over && is(experiment)
     })
 }
 

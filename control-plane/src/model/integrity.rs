@@ -3,6 +3,7 @@
 
 use super::fault::Faults;
 use super::key::Key;
+use super::lifecycle::State;
 use super::service::Listener;
 use super::{Experiment, Kind, Model, Service, cycle, reference};
 use std::collections::BTreeMap;
@@ -149,10 +150,12 @@ fn cycles(model: &Model) -> Result<(), Box<Conflict>> {
     let segments = model.segments.values();
     let named = segments.map(|it| (&it.key, it.design.rule.segments()));
     let experiments = model.experiments.values();
-    let required = experiments.map(|it| {
-        let requires = it.design.requires.iter();
-        (&it.key, requires.map(|r| &r.experiment).collect())
-    });
+    let required = experiments
+        .filter(|it| it.state != State::Archived)
+        .map(|it| {
+            let requires = it.design.requires.iter();
+            (&it.key, requires.map(|r| &r.experiment).collect())
+        });
     let found = [
         (Kind::Segment, cycle::find(&named.collect())),
         (Kind::Experiment, cycle::find(&required.collect())),
@@ -172,7 +175,7 @@ fn signed(model: &Model) -> Result<(), Box<Conflict>> {
         return Ok(());
     }
     let mut experiments = model.experiments.values();
-    match experiments.find(|it| it.design.sticky.is_some()) {
+    match experiments.find(|it| it.state != State::Archived && it.design.sticky.is_some()) {
         None => Ok(()),
         Some(sticky) => Err(Box::new(Conflict::Unsigned {
             experiment: sticky.key.clone(),

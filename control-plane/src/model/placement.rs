@@ -8,11 +8,26 @@ use thiserror::Error;
 use watershed_engine::{AllocationError, RangeError, Ranges, reallocate, resize};
 
 /// The buckets of one experiment. Only made for a design, and then fits it: as many buckets of the
-/// layer as its traffic, and for each variant, in order, as many as its weight.
+/// layer as its traffic (or none, once they were freed), among them those of its canary, and for each
+/// variant, in order, as many as its weight.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Placement {
     allocation: Ranges,
+    canary: Option<Ranges>,
     split: Vec<(String, Ranges)>,
+}
+
+/// Buckets that were computed earlier and read back.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The buckets of the layer.
+    pub allocation: Ranges,
+    /// Those among them that a canary has.
+    pub canary: Option<Ranges>,
+    /// Each variant's buckets of the variant hash.
+    pub split: Vec<(String, Ranges)>,
+    /// Whether the buckets of the layer were freed.
+    pub freed: bool,
 }
 
 /// Why an experiment gets no buckets.
@@ -71,7 +86,7 @@ impl Placement {
     ) -> Result<Self, PlacementError> {
         let mut taken = Vec::new();
         let mut held = Vec::new();
-        for (key, ranges) in neighbours {
+        for (key, ranges) in neighbours.into_iter().filter(|(_, it)| !it.is_empty()) {
             taken.extend(ranges.iter());
             held.push((key.clone(), ranges.size()));
         }
@@ -89,24 +104,53 @@ impl Placement {
             });
         }
         let allocation = resize(owned, &within.difference(owned), design.traffic)?;
+        let canary = previous.and_then(|placement| placement.canary.as_ref());
+        let canary = canary_of(canary, &allocation, design)?;
         let before = previous.map_or(&[] as &[_], |placement| &placement.split);
         let split = split(before, design)?;
-        Ok(Self { allocation, split })
+        Ok(Self {
+            allocation,
+            canary,
+            split,
+        })
+    }
+
+    /// The same without buckets of the layer, so that others may have them.
+    #[must_use]
+    pub fn freed(&self) -> Self {
+        Self {
+            allocation: Ranges::default(),
+            canary: None,
+            split: self.split.clone(),
+        }
     }
 
     /// Takes buckets that were computed earlier and read back.
     ///
     /// # Errors
     /// [`PlacementError::Misfit`] where they are not what [`Placement::compute`] makes.
-    pub fn restore(
-        design: &ExperimentDesign,
-        allocation: Ranges,
-        split: Vec<(String, Ranges)>,
-    ) -> Result<Self, PlacementError> {
+    pub fn restore(design: &ExperimentDesign, kept: Kept) -> Result<Self, PlacementError> {
+        let Kept {
+            allocation,
+            canary,
+            split,
+            freed,
+        } = kept;
         let misfit = |reason: String| Err(PlacementError::Misfit { reason });
-        if allocation.size() != design.traffic {
-            let (size, traffic) = (allocation.size(), design.traffic);
+        let traffic = if freed { 0 } else { design.traffic };
+        if allocation.size() != traffic {
+            let size = allocation.size();
             return misfit(format!("{size} buckets for a traffic of {traffic}"));
+        }
+        let wanted = design.canary_traffic.filter(|_| !freed);
+        if canary.as_ref().map(Ranges::size) != wanted {
+            return misfit("the canary's buckets and its traffic differ".to_owned());
+        }
+        if canary
+            .as_ref()
+            .is_some_and(|it| !it.difference(&allocation).is_empty())
+        {
+            return misfit("the canary has buckets that the experiment does not own".to_owned());
         }
         let sizes = split.iter().map(|(key, r)| (key.clone(), r.size()));
         if sizes.collect::<Vec<_>>() != weights(design) {
@@ -122,7 +166,11 @@ impl Placement {
         if !taken.difference(&folded(design)).is_empty() {
             return misfit("variants own buckets that the hash does not have".to_owned());
         }
-        Ok(Self { allocation, split })
+        Ok(Self {
+            allocation,
+            canary,
+            split,
+        })
     }
 
     /// The buckets of the layer.
@@ -131,11 +179,30 @@ impl Placement {
         &self.allocation
     }
 
+    /// Those of them that a canary has, where the design says how many.
+    #[must_use]
+    pub fn canary(&self) -> Option<&Ranges> {
+        self.canary.as_ref()
+    }
+
     /// Each variant's key and buckets of the variant hash, in the design's order.
     #[must_use]
     pub fn split(&self) -> &[(String, Ranges)] {
         &self.split
     }
+}
+
+/// The canary's buckets, as close to those it had as can be: one that grows keeps all of its units.
+fn canary_of(
+    before: Option<&Ranges>,
+    allocation: &Ranges,
+    design: &ExperimentDesign,
+) -> Result<Option<Ranges>, AllocationError> {
+    let Some(size) = design.canary_traffic else {
+        return Ok(None);
+    };
+    let owned = before.map_or_else(Ranges::default, |before| before.intersection(allocation));
+    resize(&owned, &allocation.difference(&owned), size).map(Some)
 }
 
 /// The buckets that the variant hash can give.

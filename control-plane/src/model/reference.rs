@@ -1,11 +1,13 @@
 //! References: which things of a model name which others, and what is said where the other is not
 //! there.
 
+use super::audience::Rule;
 use super::entry::Entry;
 use super::experiment_spec::ExperimentSpec;
 use super::fault::Faults;
 use super::holdout::HoldoutSpec;
 use super::key::Key;
+use super::lifecycle::State;
 use super::segment::SegmentSpec;
 use super::service::ServiceSpec;
 use super::{Experiment, ExperimentDesign, Kind, Model};
@@ -62,9 +64,11 @@ pub(super) fn of_experiment(model: &Model, key: &Key, spec: &ExperimentSpec, fau
             faults,
         );
     }
-    if let Some(audience) = &spec.audience {
+    for (at, rule) in [("/audience", &spec.audience), ("/internal", &spec.internal)] {
         let mut segments = Vec::new();
-        audience.segments("/audience", &mut segments);
+        if let Some(rule) = rule {
+            rule.segments(at, &mut segments);
+        }
         all_exist(model, segments, faults);
     }
     for (index, variant) in spec.variants.iter().enumerate() {
@@ -137,7 +141,8 @@ fn exists(model: &Model, kind: Kind, name: &str, at: &str, faults: &mut Faults) 
     faults.add(at, format!("there is no {kind} `{name}`"), expected);
 }
 
-/// What an entry names, with repetitions.
+/// What an entry names, with repetitions. An experiment that is over is a record: it keeps nothing
+/// from going.
 fn named(entry: &Entry) -> Vec<(Kind, &Key)> {
     let of = |kind| move |key| (kind, key);
     match entry {
@@ -153,10 +158,10 @@ fn named(entry: &Entry) -> Vec<(Kind, &Key)> {
             clusters.chain(segments.map(of(Kind::Segment))).collect()
         }
         Entry::Holdout(it) => it.design.layer.iter().map(of(Kind::Layer)).collect(),
+        Entry::Experiment(it) if it.state == State::Archived => Vec::new(),
         Entry::Experiment(it) => {
             let design = &it.design;
-            let audience = design.audience.iter();
-            let segments = audience.flat_map(|rule| rule.segments());
+            let segments = design.rules().flat_map(Rule::segments);
             let required = design.requires.iter().map(|r| &r.experiment);
             [(Kind::Layer, &design.layer)]
                 .into_iter()
@@ -201,6 +206,7 @@ pub(super) fn dangling(model: &Model) -> Option<(Entry, Faults)> {
 fn is_complete(model: &Model, entry: &Entry) -> bool {
     let there = |(kind, key): &(Kind, &Key)| model.has(*kind, key.as_str());
     let variants = match entry {
+        Entry::Experiment(it) if it.state == State::Archived => true,
         Entry::Experiment(it) => requires_known_variants(model, &it.design),
         _ => true,
     };

@@ -3,7 +3,7 @@
 
 use super::change::ModelError;
 use super::entry::Entry;
-use super::{Key, Kind, Model};
+use super::{Key, Kind, Model, experiment_change};
 use std::sync::Arc;
 
 /// Which way a kill switch is thrown.
@@ -45,7 +45,10 @@ pub(super) fn throw(
     match &mut entry {
         Entry::Settings(it) => Arc::make_mut(it).design.disabled = disabled,
         Entry::Layer(it) => Arc::make_mut(it).design.disabled = disabled,
-        Entry::Experiment(it) => Arc::make_mut(it).design.disabled = disabled,
+        Entry::Experiment(it) => {
+            experiment_change::alive(model, key)?;
+            Arc::make_mut(it).design.disabled = disabled;
+        }
         Entry::Cluster(_) | Entry::Segment(_) | Entry::Service(_) | Entry::Holdout(_) => {
             return Err(unknown());
         }

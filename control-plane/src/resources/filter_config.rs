@@ -1,5 +1,5 @@
 //! The filter's configuration from the model: the services in scope, the experiments that run on
-//! them, and what those name. Drafts and paused experiments stay out, and with them their
+//! them, and what those name. Drafts, paused and archived experiments stay out, and with them their
 //! audiences: nobody is assigned. How single parts become messages is in `filter_message`.
 
 use super::filter_message::{
@@ -9,6 +9,7 @@ use super::service::Scope;
 use super::wire::content_hash;
 use crate::model::audience::Rule;
 use crate::model::key::Key;
+use crate::model::lifecycle::State;
 use crate::model::requirement::Requirement;
 use crate::model::{Experiment, Model};
 use prost::Message as _;
@@ -21,7 +22,7 @@ pub(super) fn filter_config(model: &Model, scopes: &[&Scope<'_>]) -> pb::FilterC
     let here: BTreeSet<&Key> = scopes.iter().map(|s| s.key).collect();
     let served = served(model, &here);
     let layers: BTreeSet<&Key> = served.iter().map(|e| &e.design.layer).collect();
-    let audiences = served.iter().filter_map(|e| e.design.audience.as_ref());
+    let audiences = served.iter().flat_map(|e| eligible(e));
     let routing = scopes.iter().flat_map(|s| &s.service.routing_rules);
     let segments = segments(model, audiences.chain(routing.map(|rule| &rule.when)));
     let mut config = pb::FilterConfig {
@@ -67,6 +68,14 @@ pub(super) fn filter_config(model: &Model, scopes: &[&Scope<'_>]) -> pb::FilterC
     };
     config.version = content_hash(&config.encode_to_vec());
     config
+}
+
+/// The rules about who is eligible as things are.
+fn eligible(experiment: &Experiment) -> impl Iterator<Item = &Rule> {
+    let design = &experiment.design;
+    let is_internal = experiment.state == State::Internal;
+    let internal = design.internal.iter().filter(move |_| is_internal);
+    design.audience.iter().chain(internal)
 }
 
 /// The experiments that run on the services `here`, and those that they require, wherever these run.

@@ -95,9 +95,15 @@ pub(super) fn holdout(holdout: &Holdout) -> pb::Holdout {
 
 /// The experiment as it is for the services `here`, without what depends on other experiments.
 pub(super) fn experiment(experiment: &Experiment, here: &BTreeSet<&Key>) -> pb::Experiment {
-    let mode = match experiment.state {
-        State::Draft | State::Paused | State::Running => pb::Mode::Run,
-        State::RolledBack => pb::Mode::Fallback,
+    let everybodys = experiment.everybodys();
+    let mode = match everybodys {
+        Some(_) => pb::Mode::Fallback,
+        None => pb::Mode::Run,
+    };
+    // What everybody gets is given until somebody takes it back.
+    let time = |time: Option<Timestamp>| match everybodys {
+        Some(_) => 0,
+        None => time.map_or(0, Timestamp::as_millisecond),
     };
     let design = &experiment.design;
     let services = design.services.iter().filter(|key| here.contains(key));
@@ -109,12 +115,12 @@ pub(super) fn experiment(experiment: &Experiment, here: &BTreeSet<&Key>) -> pb::
         services: services.map(Key::to_string).collect(),
         unit_type: design.unit.kind.to_string(),
         unit_sources: sources.map(source).collect(),
-        audience: design.audience.as_ref().map(rule_of),
-        allocation: experiment.allocation().to_proto(),
+        audience: audience(experiment),
+        allocation: experiment.served_allocation().to_proto(),
         variants: experiment.variants().map(variant).collect(),
-        fallback: design.fallback.to_string(),
-        start_ms: design.window.start.map_or(0, Timestamp::as_millisecond),
-        end_ms: design.window.end.map_or(0, Timestamp::as_millisecond),
+        fallback: everybodys.unwrap_or(&design.fallback).to_string(),
+        start_ms: time(design.window.start),
+        end_ms: time(design.window.end),
         mode: mode.into(),
         hash: match design.hashing.hash {
             // What is unspecified reads as this.
@@ -126,6 +132,24 @@ pub(super) fn experiment(experiment: &Experiment, here: &BTreeSet<&Key>) -> pb::
         sticky: design.sticky.as_ref().map(sticky),
         ..pb::Experiment::default()
     }
+}
+
+/// Who is eligible as things are. An internal experiment without a rule is for force tokens alone,
+/// which no rule keeps out.
+fn audience(experiment: &Experiment) -> Option<pb::Rule> {
+    let design = &experiment.design;
+    let audience = design.audience.as_ref().map(rule_of);
+    if experiment.state != State::Internal {
+        return audience;
+    }
+    let nobody = || pb::Rule {
+        rule: Some(pb::rule::Rule::Any(pb::Rules::default())),
+    };
+    let internal = design.internal.as_ref().map_or_else(nobody, rule_of);
+    let rules = audience.into_iter().chain([internal]).collect();
+    Some(pb::Rule {
+        rule: Some(pb::rule::Rule::All(pb::Rules { rules })),
+    })
 }
 
 /// The same for requirements only: no request here is in it, so nothing it would do is said.

@@ -3,6 +3,7 @@
 
 use crate::model::Model;
 use crate::model::key::Key;
+use crate::model::lifecycle::State;
 use crate::model::service::{Listener, ServiceDesign};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -49,12 +50,13 @@ pub(super) fn on<'a, 'b>(scopes: &'b [Scope<'a>], listener: &Listener) -> Vec<&'
         .collect()
 }
 
-/// An experiment counts whatever its state: its routes are there before it starts, so that a start
-/// or a resume changes nothing but the filter's configuration.
+/// An experiment counts in every state but the last: its routes are there before it starts, so that a
+/// start or a resume changes nothing but the filter's configuration.
 fn scope<'a>(model: &'a Model, key: &'a Key, service: &'a ServiceDesign) -> Scope<'a> {
     let chosen = model
         .experiments
         .values()
+        .filter(|experiment| experiment.state != State::Archived)
         .filter(|experiment| experiment.design.services.contains(key))
         .flat_map(|experiment| experiment.design.clusters());
     let clusters = chosen.chain(service.clusters()).map(Key::as_str).collect();

@@ -4,6 +4,7 @@
 use super::*;
 use crate::cli::manifest::{self, Manifest};
 use crate::model::change::{self, Change, Precondition, Spec};
+use crate::model::decision::DecisionSpec;
 use crate::model::lifecycle::Action;
 use crate::model::settings;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
@@ -15,7 +16,6 @@ use envoy_types::pb::envoy::extensions::access_loggers::grpc::v3::HttpGrpcAccess
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::google::protobuf::{Any, BytesValue};
-use jiff::Timestamp;
 use prost::Message;
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
@@ -39,11 +39,15 @@ fn model(manifests: &[Manifest], acts: &[(&str, Action)]) -> Model {
     let acts = acts
         .iter()
         .map(|(key, action)| Change::Act(Key::try_new(key).unwrap(), *action));
-    puts.chain(acts).fold(Model::default(), |model, change| {
-        change::apply(&model, &change, Precondition::None, Timestamp::UNIX_EPOCH)
-            .unwrap()
-            .model
-    })
+    puts.chain(acts)
+        .fold(Model::default(), |model, change| then(&model, &change))
+}
+
+fn then(model: &Model, change: &Change) -> Model {
+    let now = "2026-01-31T00:00:00Z".parse().unwrap();
+    change::apply(model, change, Precondition::None, now)
+        .unwrap()
+        .model
 }
 
 fn put(manifest: &Manifest) -> Change {
@@ -199,15 +203,25 @@ fn golden_two_fleets_hosts_paths_and_listeners() {
 }
 
 #[test]
-fn golden_drafts_and_paused_experiments_stay_out_and_a_rollback_names_its_fallback() {
+fn golden_each_state_of_an_experiment_is_served_as_it_says() {
     let manifests = manifest::load(&golden_folder("states").join("in.yaml")).unwrap();
     let acts = [
+        ("scheduled", Action::Schedule),
+        ("internal", Action::Internal),
+        ("internal-forced", Action::Internal),
+        ("canary", Action::Canary),
         ("paused", Action::Start),
         ("paused", Action::Pause),
         ("rolled-back", Action::Start),
         ("rolled-back", Action::Rollback),
+        ("decided", Action::Start),
+        ("archived", Action::Start),
+        ("archived", Action::Pause),
+        ("archived", Action::Archive),
     ];
-    check("states", &model(&manifests, &acts));
+    let variant = "b".to_owned();
+    let decide = Change::Decide(Key::try_new("decided").unwrap(), DecisionSpec { variant });
+    check("states", &then(&model(&manifests, &acts), &decide));
 }
 
 #[test]
@@ -254,15 +268,15 @@ fn a_model_of_no_services_has_no_fleets() {
     );
 }
 
-/// The manifests on `docs/experiments.md`, in the order in which they are applied.
-fn documented() -> Vec<Manifest> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/experiments.md");
-    let text = std::fs::read_to_string(page).unwrap();
+/// The manifests on a page of `docs/`, in the order in which they are applied.
+fn documented(page: &str) -> Vec<Manifest> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let text = std::fs::read_to_string(folder.join(page)).unwrap();
     let blocks = text.split("```yaml\n").skip(1);
     let mut manifests: Vec<Manifest> = blocks
         .flat_map(|rest| {
             let (block, _) = rest.split_once("```").unwrap();
-            manifest::parse("docs/experiments.md", block).unwrap()
+            manifest::parse(page, block).unwrap()
         })
         .collect();
     manifests.sort_by_key(|manifest| manifest.kind);
@@ -271,17 +285,32 @@ fn documented() -> Vec<Manifest> {
 
 #[test]
 fn every_manifest_of_the_documents_is_accepted_and_can_be_served() {
-    let manifests = documented();
-    assert!(manifests.len() > 10, "{}", manifests.len());
-    let experiments = || {
-        manifests
+    for (page, least) in [("experiments.md", 11), ("lifecycle.md", 6)] {
+        let manifests = documented(page);
+        assert!(manifests.len() >= least, "{page}: {}", manifests.len());
+        let mut experiments: Vec<(&str, bool)> = Vec::new();
+        for manifest in manifests
             .iter()
             .filter(|m| m.kind == manifest::Kind::Experiment)
-    };
-    let starts: Vec<_> = experiments()
-        .map(|m| (m.key.as_str(), Action::Start))
-        .collect();
-    let model = model(&manifests, &starts);
-    let made = snapshots(&model, &settings(), |_| None).unwrap();
-    assert_eq!(made.len(), 1);
+        {
+            let later = manifest.spec.get("start").is_some();
+            experiments.push((manifest.key.as_str(), later));
+        }
+        let acts: Vec<_> = experiments
+            .into_iter()
+            .map(|(key, later)| {
+                (
+                    key,
+                    if later {
+                        Action::Schedule
+                    } else {
+                        Action::Start
+                    },
+                )
+            })
+            .collect();
+        let model = model(&manifests, &acts);
+        let made = snapshots(&model, &settings(), |_| None).unwrap();
+        assert_eq!(made.len(), 1, "{page}");
+    }
 }

@@ -33,7 +33,7 @@ fn layer(name: &str) -> Change {
 }
 
 fn experiment(name: &str) -> Change {
-    let spec = "{layer: models, unit: {type: user, sources: [{header: x-user}]}, \
+    let spec = "{layer: models, owner: me, decision_date: 2026-03-31, unit: {type: user, sources: [{header: x-user}]}, \
                 variants: [{key: a, weight: 1}, {key: b, weight: 9999}]}";
     let spec = Box::new(serde_saphyr::from_str(spec).unwrap());
     Change::Put(key(name), Spec::Experiment(spec))

@@ -142,6 +142,8 @@ async fn a_hundred_thousand_hostile_requests_are_answered_and_trap_nothing() {
 /// An experiment of ten buckets that only stamps.
 fn filler() -> Value {
     json!({
+        "owner": "ml-platform",
+        "decision_date": "2026-12-31",
         "layer": "filler",
         "services": ["chat"],
         "unit": { "type": "user", "sources": [{ "header": "x-filler" }] },

@@ -196,6 +196,8 @@ impl Server {
 
 fn experiment() -> Value {
     json!({
+        "owner": "somebody",
+        "decision_date": "2026-03-31",
         "layer": "models",
         "services": ["chat"],
         "unit": {"type": "user", "sources": [{"header": "x-user"}]},

@@ -160,6 +160,9 @@ async fn weights_that_do_not_add_up_name_each_fault() {
 #[tokio::test]
 async fn an_experiment_is_taken_through_its_life() {
     let server = Server::filled().await;
+    let mut canary = experiment();
+    canary["canary_traffic"] = 100.into();
+    server.put("/v1/experiments/x", &canary).await;
     for (action, state) in [
         ("start", "running"),
         ("pause", "paused"),
@@ -167,6 +170,13 @@ async fn an_experiment_is_taken_through_its_life() {
         ("rollback", "rolled_back"),
         ("rollback", "rolled_back"),
         ("resume", "running"),
+        ("canary", "canary"),
+        ("internal", "internal"),
+        ("pause", "paused"),
+        ("resume", "internal"),
+        ("start", "running"),
+        ("pause", "paused"),
+        ("archive", "archived"),
     ] {
         let answer = server.post(&format!("/v1/experiments/x/{action}")).await;
         assert_eq!(

@@ -8,8 +8,7 @@ fn whole() -> Model {
     spec.audience = Some(yaml(
         "{any: [{header: a, one_of: [x, y]}, {not: {host: true, prefix: b}}]}",
     ));
-    spec.start = Some("2026-02-01T00:00:00Z".to_owned());
-    spec.owner = Some("ml-platform".to_owned());
+    spec.start = Some("2026-01-01T00:00:00Z".to_owned());
     let model = apply(&world(), &experiment("x", spec));
     let model = apply(&model, &act("x", Action::Start));
     apply(&model, &weights("x", 1_234, 8_766))

@@ -182,7 +182,7 @@ fn a_life_is_told_step_by_step() {
     let refused = refusal(&model, &act("x", Action::Start));
     assert_eq!(
         refused.to_string(),
-        "cannot start an experiment that is running; it can: pause, rollback"
+        "cannot start an experiment that is running; it can: canary, pause, rollback, decide"
     );
 }
 

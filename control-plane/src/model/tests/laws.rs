@@ -4,7 +4,9 @@
 use super::*;
 use crate::model::attribute::JwtClaim;
 use crate::model::comparison::{ComparisonSpec, Scalar};
+use crate::model::decision::DecisionSpec;
 use crate::model::integrity;
+use crate::model::lifecycle::State;
 use crate::model::rule_spec::RuleSpec;
 use crate::model::source::SourceSpec;
 use crate::model::switch::Switch;
@@ -243,6 +245,7 @@ fn change(step: &Step) -> Change {
             let mut spec = routing(layer, *traffic);
             spec.variants[0].weight = 10_000 - weight;
             spec.variants[1].weight = *weight;
+            spec.canary_traffic = (weight % 3 > 0).then_some(1 + weight % traffic);
             if !routes {
                 spec.variants.iter_mut().for_each(|v| v.cluster = None);
             }
@@ -250,6 +253,10 @@ fn change(step: &Step) -> Change {
         }
         Step::Delete(n) => Change::Delete(Kind::Experiment, key(&name(n))),
         Step::Weights(n, weight) => weights(&name(n), 10_000 - weight, *weight),
+        Step::Act(n, Action::Decide) => {
+            let variant = "candidate".to_owned();
+            Change::Decide(key(&name(n)), DecisionSpec { variant })
+        }
         Step::Act(n, action) => act(&name(n), *action),
         Step::Reshuffle(n) => Change::Reshuffle(key(&name(n))),
         Step::Switch(n, switch) => Change::Switch(Kind::Experiment, key(&name(n)), *switch),
@@ -302,7 +309,11 @@ proptest! {
             prop_assert_eq!(next.revision, before.revision + made);
             prop_assert_eq!(edit.is_none(), next == before);
             for experiment in next.experiments.values() {
-                prop_assert_eq!(experiment.allocation().size(), experiment.design.traffic);
+                let is_over = experiment.state == State::Archived;
+                let traffic = if is_over { 0 } else { experiment.design.traffic };
+                prop_assert_eq!(experiment.allocation().size(), traffic);
+                let canary = experiment.placement.canary().cloned().unwrap_or_default();
+                prop_assert!(canary.difference(experiment.allocation()).is_empty());
                 let all = experiment.variants().fold(Ranges::default(), |all, v| all.union(v.ranges));
                 prop_assert_eq!(all, Ranges::full());
             }
@@ -329,6 +340,34 @@ proptest! {
         }
         let taken = resources::snapshots(&model, &settings(), |_| None);
         prop_assert!(taken.is_ok(), "{}", taken.unwrap_err());
+    }
+
+    /// A unit that a canary assigns is assigned for as long as the canary does not shrink.
+    #[test]
+    fn a_canary_that_grows_keeps_every_bucket_it_had(steps in prop::collection::vec(step(), 0..40)) {
+        let mut model = world();
+        for step in &steps {
+            let canaries = |model: &Model| -> BTreeMap<Key, Ranges> {
+                let each = model.experiments.values();
+                each.filter_map(|it| Some((it.key.clone(), it.placement.canary()?.clone()))).collect()
+            };
+            let (before, had) = (model.clone(), canaries(&model));
+            if let Ok(applied) = try_apply(&model, &change(step)) {
+                model = applied.model;
+            }
+            for (name, now) in canaries(&model) {
+                let moved = before.experiments.get(&name).is_some_and(|it| {
+                    it.design.layer != model.experiments[&name].design.layer
+                        || !it.placement.canary().is_some_and(|it| {
+                            it.difference(model.experiments[&name].allocation()).is_empty()
+                        })
+                });
+                let was = had.get(&name).cloned().unwrap_or_default();
+                if now.size() >= was.size() && !moved {
+                    prop_assert_eq!(was.difference(&now), Ranges::default());
+                }
+            }
+        }
     }
 
     #[test]

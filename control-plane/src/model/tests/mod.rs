@@ -5,6 +5,7 @@ mod changes;
 mod documents;
 mod experiments;
 mod laws;
+mod life;
 mod moving_in;
 mod relations;
 mod rich;
@@ -52,6 +53,8 @@ fn stamping(traffic: u64) -> ExperimentSpec {
     let mut spec: ExperimentSpec = yaml(
         "
 layer: models
+owner: somebody
+decision_date: 2026-03-31
 unit: {type: user, sources: [{header: x-user}]}
 variants: [{key: control, weight: 5000}, {key: candidate, weight: 5000}]
 ",
@@ -93,7 +96,9 @@ fn refusal(model: &Model, change: &Change) -> ModelError {
 
 fn faults(model: &Model, change: &Change) -> Vec<String> {
     match refusal(model, change) {
-        ModelError::Invalid { faults, .. } | ModelError::Frozen { faults, .. } => lines(&faults),
+        ModelError::Invalid { faults, .. }
+        | ModelError::Frozen { faults, .. }
+        | ModelError::Unready { faults, .. } => lines(&faults),
         other => panic!("{other}"),
     }
 }

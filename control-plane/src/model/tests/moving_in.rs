@@ -40,7 +40,7 @@ fn foreign_buckets_are_shared_and_split_among_themselves() {
     let model = apply(&model, &moved);
     let spec = |traffic: u64, weights: &str| -> ExperimentSpec {
         let text = format!(
-            "layer: old\ntraffic: {traffic}\nhash: unleash_variant\nbuckets: 1000\nsalt: s\nunit: {{type: user, sources: [{{header: x-user}}]}}\nvariants: {weights}"
+            "layer: old\nowner: me\ndecision_date: 2026-03-31\ntraffic: {traffic}\nhash: unleash_variant\nbuckets: 1000\nsalt: s\nunit: {{type: user, sources: [{{header: x-user}}]}}\nvariants: {weights}"
         );
         yaml(&text)
     };
