@@ -2,7 +2,7 @@
 //! meet. No decisions.
 
 use crate::ads::{Ads, Fleets, Registry};
-use crate::api::{self, AppState};
+use crate::api::{self, AppState, Auth, Gate};
 use crate::cli::apply::{self, ApplyArgs};
 use crate::cli::explain::{self, ExplainArgs};
 use crate::cli::force::{self, ForceArgs};
@@ -103,7 +103,8 @@ pub async fn serve(
     };
     let publisher = Arc::new(FleetPublisher::new(Arc::clone(&fleets), settings));
     let store = Store::open(&config.store.database).await?;
-    let control = Control::start(store, publisher, Arc::clone(&metrics)).await?;
+    let control = Control::start(store.clone(), publisher, Arc::clone(&metrics)).await?;
+    let gate = gate(auth, &store, Arc::clone(&metrics)).await?;
 
     let api = bind(config.api.api_address).await?;
     let xds = bind(config.xds.xds_address).await?;
@@ -118,12 +119,13 @@ pub async fn serve(
         control,
         proxies,
         metrics: Arc::clone(&metrics),
-        auth,
+        gate,
+        store,
         clock: clock::now,
     };
     let stopping = CancellationToken::new();
-    let rest = axum::serve(api, api::router(state))
-        .with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let router = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let rest = axum::serve(api, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let grpc = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -156,6 +158,22 @@ pub async fn serve(
         }
     }
     Ok(())
+}
+
+/// Opens the gate. Where nobody could come in yet, it makes the first key and shows it, this once.
+async fn gate(auth: Auth, store: &Store, metrics: Arc<Metrics>) -> anyhow::Result<Arc<Gate>> {
+    let nobody = matches!(
+        auth,
+        Auth::Keys {
+            command_line: None,
+            ..
+        }
+    );
+    if nobody && let Some(key) = api::bootstrap(store, clock::now()).await? {
+        println!("The first admin key, shown this once: {}", key.reveal());
+        tracing::info!("the first admin key, `bootstrap`, was printed on standard output");
+    }
+    Ok(Gate::open(auth, store.clone(), metrics, clock::now).await?)
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -1,9 +1,10 @@
 //! The single writer: takes a change through model, publisher and store, in that order, so that
 //! what was answered is durable and what is published was kept. Readers never wait for it.
 
+use crate::auth::Role;
 use crate::metrics::Metrics;
-use crate::model::Model;
 use crate::model::change::{self, Applied, Change, Edit, ModelError, Precondition};
+use crate::model::{Model, role};
 use crate::store::{Author, Store, StoreError};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct Command {
     pub precondition: Precondition,
     /// Who wants it, and why.
     pub author: Author,
+    /// What they may do.
+    pub role: Role,
 }
 
 /// What became of a command: the model that has it, and the edit where it changed anything.
@@ -56,6 +59,14 @@ pub enum ControlError {
     /// The model refuses it.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Who wants it may not do it, as the model is.
+    #[error("this needs the role {needed}, not {role}")]
+    Forbidden {
+        /// What they have.
+        role: Role,
+        /// What it needs.
+        needed: Role,
+    },
     /// Proxies would refuse it.
     #[error("proxies could not take this: {0}")]
     Rejected(#[from] Rejected),
@@ -149,6 +160,12 @@ impl Control {
 
     async fn try_write(&self, command: &Command, now: Timestamp) -> Result<Outcome, ControlError> {
         let current = self.model();
+        // Here and not earlier: what a change needs depends on the model that it changes.
+        let needed = role::needed(&current, &command.change);
+        if !command.role.may(needed) {
+            let role = command.role;
+            return Err(ControlError::Forbidden { role, needed });
+        }
         let Applied { model, edit } =
             change::apply(&current, &command.change, command.precondition, now)?;
         let Some(edit) = edit else {

@@ -16,6 +16,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metrics {
     registry: Registry,
     api_requests: Family<ApiLabels, Counter>,
+    api_refused: Family<ReasonLabels, Counter>,
     changes: Family<ChangeLabels, Counter>,
     xds_pushes: Family<TypeLabels, Counter>,
     xds_acks: Family<TypeLabels, Counter>,
@@ -29,6 +30,11 @@ struct ApiLabels {
     route: String,
     method: &'static str,
     code_class: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
@@ -59,6 +65,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("watershed"),
             api_requests: Family::default(),
+            api_refused: Family::default(),
             changes: Family::default(),
             xds_pushes: Family::default(),
             xds_acks: Family::default(),
@@ -74,6 +81,8 @@ impl Metrics {
         let registry = &mut self.registry;
         let requests = self.api_requests.clone();
         registry.register("api_requests", "Requests to the API", requests);
+        let refused = self.api_refused.clone();
+        registry.register("api_refused", "Requests that were not let in", refused);
         registry.register("changes", "Changes of the model", self.changes.clone());
         let pushes = self.xds_pushes.clone();
         registry.register("xds_pushes", "xDS responses sent to proxies", pushes);
@@ -95,6 +104,13 @@ impl Metrics {
             code_class: class(status),
         };
         self.api_requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that was not let in, by why: no key that counts, not the role, too often.
+    pub fn api_refused(&self, reason: &'static str) {
+        self.api_refused
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
     }
 
     /// Counts a change that was made and kept.
@@ -183,6 +199,7 @@ mod tests {
     fn every_family_is_told_under_its_name() {
         let metrics = Metrics::new();
         metrics.api_request("/healthz", &http::Method::GET, http::StatusCode::OK);
+        metrics.api_refused("role");
         metrics.change("experiment", "start");
         metrics.xds_push("cluster");
         metrics.xds_ack("cluster");
@@ -192,6 +209,7 @@ mod tests {
         let text = metrics.encode().unwrap();
         for line in [
             r#"watershed_api_requests_total{route="/healthz",method="GET",code_class="2xx"} 1"#,
+            r#"watershed_api_refused_total{reason="role"} 1"#,
             r#"watershed_changes_total{kind="experiment",action="start"} 1"#,
             r#"watershed_xds_pushes_total{type="cluster"} 1"#,
             r#"watershed_xds_acks_total{type="cluster"} 1"#,

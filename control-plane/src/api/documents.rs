@@ -30,8 +30,9 @@ use std::convert::identity;
 pub(super) trait Resource: DeserializeOwned + JsonSchema + Send + 'static {
     /// The kind of its documents.
     const KIND: Kind;
-    /// Who may write them.
+    /// The least role that may put one, and that may take one away; which one, the model says.
     const WRITER: Role;
+    const REMOVER: Role;
     /// What its documents say beside name, revision and times.
     type Body: JsonSchema;
 
@@ -41,10 +42,11 @@ pub(super) trait Resource: DeserializeOwned + JsonSchema + Send + 'static {
 
 /// Each kind with its spec.
 macro_rules! resource {
-    ($spec:ty, $kind:ident, $wrap:expr, $writer:ident, $body:ty) => {
+    ($spec:ty, $kind:ident, $wrap:expr, $writer:ident, $remover:ident, $body:ty) => {
         impl Resource for $spec {
             const KIND: Kind = Kind::$kind;
             const WRITER: Role = Role::$writer;
+            const REMOVER: Role = Role::$remover;
             type Body = $body;
 
             fn into_spec(self) -> Spec {
@@ -54,13 +56,47 @@ macro_rules! resource {
     };
 }
 
-// What is served at once is for operators; what only says who is meant or compared is for editors.
-resource!(ClusterSpec, Cluster, identity, Operator, SpecBody<Self>);
-resource!(SegmentSpec, Segment, Box::new, Editor, SpecBody<Self>);
-resource!(ServiceSpec, Service, identity, Operator, SpecBody<Self>);
-resource!(LayerSpec, Layer, identity, Editor, SpecBody<Self>);
-resource!(HoldoutSpec, Holdout, identity, Editor, SpecBody<Self>);
-resource!(ExperimentSpec, Experiment, Box::new, Editor, ExperimentBody);
+resource!(
+    ClusterSpec,
+    Cluster,
+    identity,
+    Editor,
+    Operator,
+    SpecBody<Self>
+);
+resource!(
+    SegmentSpec,
+    Segment,
+    Box::new,
+    Editor,
+    Operator,
+    SpecBody<Self>
+);
+resource!(
+    ServiceSpec,
+    Service,
+    identity,
+    Operator,
+    Operator,
+    SpecBody<Self>
+);
+resource!(LayerSpec, Layer, identity, Editor, Operator, SpecBody<Self>);
+resource!(
+    HoldoutSpec,
+    Holdout,
+    identity,
+    Operator,
+    Operator,
+    SpecBody<Self>
+);
+resource!(
+    ExperimentSpec,
+    Experiment,
+    Box::new,
+    Editor,
+    Editor,
+    ExperimentBody
+);
 
 /// What every collection of documents can do.
 pub(super) fn endpoints<R: Resource>() -> Vec<Endpoint> {
@@ -90,7 +126,7 @@ pub(super) fn endpoints<R: Resource>() -> Vec<Endpoint> {
             .body::<R>()
             .answers_tagged::<Document<R::Body>>(200, "It says this now, or said so already.")
             .answers_tagged::<Document<R::Body>>(201, "It was made."),
-        Endpoint::new(Verb::Delete, one, R::WRITER, delete::<R>)
+        Endpoint::new(Verb::Delete, one, R::REMOVER, delete::<R>)
             .says(
                 tag,
                 format!("delete_{kind}"),
@@ -185,6 +221,7 @@ async fn make(api: &AppState, terms: Terms, change: Change) -> Result<Outcome, P
         change,
         precondition: terms.precondition,
         author: terms.author,
+        role: terms.role,
     };
     Ok(api.control.change(command, (api.clock)()).await?)
 }

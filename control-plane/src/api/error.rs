@@ -1,6 +1,7 @@
 //! Errors as people and programs see them: problem+json (RFC 9457) with one entry in `errors` for
 //! each fault. The only place where an error of the inside becomes a status.
 
+use crate::auth::{Refused, Role};
 use crate::control::ControlError;
 use crate::model::change::ModelError;
 use crate::model::lifecycle::WrongStep;
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::time::Duration;
 
 /// An answer that is not what was asked for.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -28,6 +30,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Faults::is_empty")]
     #[schemars(default)]
     errors: Faults,
+    /// Seconds until it is worth trying again; goes into the header.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -55,6 +60,7 @@ impl Problem {
             detail: detail.into(),
             revision: None,
             errors: Faults::default(),
+            retry_after: None,
         }
     }
 
@@ -79,11 +85,37 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail).with(faults)
     }
 
-    /// A write without the right to it: 401.
-    pub(super) fn unauthorized() -> Self {
-        let detail = "send the API key as `Authorization: Bearer KEY`";
-        let (kind, title) = (problem!("unauthorized"), "Writing needs the API key");
+    /// A request of nobody who is known: 401.
+    pub(super) fn unauthorized(refused: &Refused) -> Self {
+        let detail = match refused {
+            Refused::Missing => "send an API key as `Authorization: Bearer KEY`".to_owned(),
+            Refused::Revoked | Refused::Expired => refused.to_string(),
+            // What it is instead is nobody's business.
+            _ => "the key is not known".to_owned(),
+        };
+        let (kind, title) = (problem!("unauthorized"), "This needs a key that counts");
         Self::new(StatusCode::UNAUTHORIZED, kind, title, detail)
+    }
+
+    /// A request of somebody who may not make it: 403.
+    pub(super) fn forbidden(role: Role, needed: Role) -> Self {
+        let detail = format!("this needs the role {needed}; the key has the role {role}");
+        let (kind, title) = (problem!("forbidden"), "The key may not do this");
+        Self::new(StatusCode::FORBIDDEN, kind, title, detail)
+    }
+
+    /// A request too many: 429.
+    pub(super) fn too_many(detail: &str, wait: Duration) -> Self {
+        let (kind, title) = (problem!("too-many-requests"), "Too many requests");
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, kind, title, detail);
+        // Whole seconds (RFC 9110, section 10.2.3), and never too early.
+        problem.retry_after = Some(wait.as_secs().saturating_add(1));
+        problem
+    }
+
+    /// A name that is taken, or a place that is full: 409.
+    pub(super) fn exists(detail: String) -> Self {
+        Self::conflict(problem!("exists"), "There is no place for this", detail)
     }
 
     /// Nothing there: 404.
@@ -152,6 +184,7 @@ impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::Model(error) => error.into(),
+            ControlError::Forbidden { role, needed } => Self::forbidden(role, needed),
             ControlError::Rejected(rejected) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 problem!("rejected"),
@@ -254,6 +287,9 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"watershed\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

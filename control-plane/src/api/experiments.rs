@@ -19,11 +19,11 @@ use axum::response::Response;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let mut endpoints: Vec<Endpoint> = Action::ALL.into_iter().map(step).collect();
     let path = "/v1/experiments/{key}/weights";
-    let weigh = Endpoint::new(Verb::Patch, path, Role::Operator, weights).body::<WeightsSpec>();
+    let weigh = Endpoint::new(Verb::Patch, path, Role::Editor, weights).body::<WeightsSpec>();
     let says = "Gives the variants new weights; a variant that grows keeps its units";
     endpoints.push(documented(weigh, "weigh_experiment".to_owned(), says));
     let path = "/v1/experiments/{key}/reshuffle";
-    let reshuffle = Endpoint::new(Verb::Post, path, Role::Operator, reshuffle);
+    let reshuffle = Endpoint::new(Verb::Post, path, Role::Editor, reshuffle);
     let says = "Gives every unit its variant anew, with another salt";
     endpoints.push(documented(
         reshuffle,

@@ -6,16 +6,19 @@ use super::documents::missing;
 use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
+use super::keys::{tail, unkept};
 use super::request::{Parameters, Write};
 use crate::auth::Role;
 use crate::model::duration::Seconds;
 use crate::model::settings::{ForceSpec, SettingsDesign, SettingsSpec};
 use crate::model::{Experiment, Faults, Key, Kind};
+use crate::store::audit::Event;
 use axum::Json;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use watershed_engine::{Force, Keys};
 
 /// The longest life of a token.
@@ -82,7 +85,8 @@ async fn post(
             "the settings say nowhere to read force tokens; put `force` into /v1/settings",
         )
     })?;
-    let expires_at = (api.clock)()
+    let now = (api.clock)();
+    let expires_at = now
         .saturating_add(SignedDuration::from_secs(life.get().into()))
         .map_err(|_| Problem::internal())?;
     let force = Force {
@@ -94,7 +98,23 @@ async fn post(
     let token = token.ok_or_else(|| {
         Problem::unready("the settings have no signing key; put one into /v1/settings")
     })?;
-    let actor = write.terms.author.actor;
+    let event = Event {
+        at: now,
+        author: write.terms.author,
+        action: "force".to_owned(),
+        kind: Kind::Experiment.as_str().to_owned(),
+        key: force.experiment.clone(),
+        revision: None,
+        at_revision: model.revision,
+        detail: Some(json!({"variant": force.variant, "expires_at": expires_at})),
+        tail: tail()?,
+    };
+    // First written down, then given away.
+    api.store
+        .record(&event)
+        .await
+        .map_err(|fault| unkept(&fault))?;
+    let actor = event.author.actor;
     tracing::info!(actor, experiment = force.experiment, variant = force.variant, %expires_at, "a force token was signed");
     Ok(Json(Forced {
         token,

@@ -1,15 +1,19 @@
 //! The REST API. Handlers read what was asked, hand it to [`Control`], and show what became of it;
 //! every rule about the model is the model's. `router` is the index of endpoints.
 
+mod audit;
 mod auth;
+mod difference;
 mod documents;
 mod endpoint;
 mod error;
 mod evaluate;
 mod experiments;
 mod force;
+mod gate;
 mod health;
 mod input;
+mod keys;
 mod openapi;
 mod pages;
 mod request;
@@ -21,14 +25,16 @@ mod switches;
 #[cfg(test)]
 mod tests;
 
-pub use auth::Auth;
 pub use error::Problem;
+pub use gate::{Auth, Gate};
+pub use keys::bootstrap;
 pub use router::router;
 pub use status::{FleetState, ProxyState, ProxyStatus, Refusal};
 
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::metrics::Metrics;
+use crate::store::Store;
 use std::sync::Arc;
 
 /// What the handlers share.
@@ -40,8 +46,10 @@ pub struct AppState {
     pub proxies: Arc<dyn ProxyStatus>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Who may write.
-    pub auth: Auth,
+    /// Who is let in.
+    pub gate: Arc<Gate>,
+    /// Where keys and the audit are kept.
+    pub store: Store,
     /// The time of day, for what is written.
     pub clock: Clock,
 }

@@ -1,9 +1,9 @@
 //! The OpenAPI 3.1 document, made of the endpoints and of the types that their handlers read and
 //! write. Nothing is described here that is not somebody else's: only OpenAPI's own shape is.
 
-use super::endpoint::{Answer, Content, Endpoint, Operation};
+use super::endpoint::{Answer, Content, Endpoint, Operation, Verb};
 use super::error::Problem;
-use crate::auth::Access;
+use crate::auth::{Access, Role};
 use crate::model::Key;
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
@@ -83,7 +83,7 @@ fn operation(endpoint: &Endpoint, problem: &Schema, generator: &mut SchemaGenera
         Access::Open => say("security", json!([])),
         Access::Role(role) => {
             say("security", json!([{SECURITY: []}]));
-            say("description", format!("Needs the role `{role}`.").into());
+            say("description", needs(role, endpoint.verb).into());
             say("x-role", role.as_str().into());
         }
     }
@@ -93,6 +93,14 @@ fn operation(endpoint: &Endpoint, problem: &Schema, generator: &mut SchemaGenera
         say("requestBody", json!({"required": true, "content": content}));
     }
     described.into()
+}
+
+/// What a change needs can depend on what it changes.
+fn needs(role: Role, verb: Verb) -> String {
+    if verb == Verb::Get {
+        return format!("Needs the role `{role}`.");
+    }
+    format!("Needs the role `{role}` at least; what requests depend on needs `operator`.")
 }
 
 fn parameters(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Vec<Value> {
@@ -110,6 +118,14 @@ fn parameters(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Vec<Value
             "in": "header",
             "description": "The ETag that the document must have: `\"REVISION\"`, or `*` for any.",
             "schema": {"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\")$"},
+        }));
+    }
+    if endpoint.verb != Verb::Get && endpoint.operation.query.is_some() {
+        parameters.push(json!({
+            "name": "X-Change-Reason",
+            "in": "header",
+            "description": "Why, for the audit, where the query does not say it.",
+            "schema": {"type": "string", "maxLength": 1024},
         }));
     }
     parameters

@@ -1,22 +1,29 @@
 //! What a request says beside its body: the key in its path, the revision it is about, who makes it
 //! and why.
 
-use super::auth::Actor;
+use super::auth::Caller;
 use super::error::Problem;
+use crate::auth::Role;
 use crate::model::Key;
 use crate::model::change::Precondition;
 use crate::store::Author;
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// The most bytes of a reason.
 const MAX_REASON: usize = 1_024;
+/// Says why, where the query does not.
+const REASON: HeaderName = HeaderName::from_static("x-change-reason");
 
 /// The key in the path.
 pub(super) struct Name(pub(super) Key);
+
+/// The query, as its type says; unknown parameters are refused.
+pub(super) struct Asked<Q>(pub(super) Q);
 
 /// A write: what it is about, and the rest of it.
 pub(super) struct Write {
@@ -24,10 +31,11 @@ pub(super) struct Write {
     pub(super) terms: Terms,
 }
 
-/// On what condition a write is made, by whom and why.
+/// On what condition a write is made, by whom, what they may do, and why.
 pub(super) struct Terms {
     pub(super) precondition: Precondition,
     pub(super) author: Author,
+    pub(super) role: Role,
 }
 
 /// Unknown parameters are refused: one that means "do not really" must not be overlooked.
@@ -62,33 +70,66 @@ impl<S: Send + Sync> FromRequestParts<S> for Write {
     }
 }
 
+impl<S: Send + Sync, Q: DeserializeOwned> FromRequestParts<S> for Asked<Q> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<Q>::from_request_parts(parts, state).await;
+        let Query(query) = query.map_err(|error| {
+            // It quotes the query, which is as long as the caller likes.
+            let text: String = error.body_text().chars().take(300).collect();
+            Problem::malformed(format!("in the query, {text}"))
+        })?;
+        Ok(Self(query))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Terms {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // Only who was let through has an actor: a route outside `authorize` cannot write.
-        let actor = parts.extensions.get::<Actor>().copied();
-        let Actor(actor) = actor.ok_or_else(Problem::unauthorized)?;
-        let Query(parameters) = Query::<Parameters>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| Problem::malformed(format!("in the query, {}", error.body_text())))?;
-        if parameters
-            .reason
-            .as_ref()
-            .is_some_and(|r| r.len() > MAX_REASON)
-        {
-            let detail = format!("the reason has more than {MAX_REASON} bytes");
-            return Err(Problem::malformed(detail));
-        }
+        // Only who was let through is known: a route outside `authorize` cannot write.
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let Caller { principal, origin } = caller.ok_or_else(Problem::internal)?;
+        let Asked(parameters) = Asked::<Parameters>::from_request_parts(parts, state).await?;
         Ok(Self {
             precondition: precondition(&parts.headers)?,
             author: Author {
-                actor: actor.to_owned(),
-                reason: parameters.reason,
-                ..Author::default()
+                actor: principal.actor,
+                reason: reason(parameters.reason, &parts.headers)?,
+                origin,
             },
+            role: principal.role,
         })
     }
+}
+
+/// The reason of the query or of the header.
+fn reason(asked: Option<String>, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let said = match headers
+        .get(REASON)
+        .map(|value| std::str::from_utf8(value.as_bytes()))
+    {
+        Some(Ok(said)) => Some(said.to_owned()),
+        Some(Err(_)) => return Err(Problem::malformed("x-change-reason is not UTF-8")),
+        None => None,
+    };
+    let reason = match (asked, said) {
+        (Some(_), Some(_)) => {
+            let detail = "there is a reason in the query and another in x-change-reason";
+            return Err(Problem::malformed(detail));
+        }
+        (asked, said) => asked.or(said),
+    };
+    if reason.as_ref().is_some_and(|text| text.len() > MAX_REASON) {
+        let detail = format!("the reason has more than {MAX_REASON} bytes");
+        return Err(Problem::malformed(detail));
+    }
+    // A database's text has no zero.
+    if reason.as_ref().is_some_and(|text| text.contains('\0')) {
+        return Err(Problem::malformed("the reason has a zero in it"));
+    }
+    Ok(reason)
 }
 
 /// `If-Match: *` or `If-Match: "REVISION"` (RFC 9110, section 13.1.1), one tag only.

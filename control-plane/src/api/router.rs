@@ -5,9 +5,10 @@ use super::auth::authorize;
 use super::endpoint::Endpoint;
 use super::error::Problem;
 use super::{
-    AppState, documents, evaluate, experiments, force, health, pages, settings, status, switches,
+    AppState, audit, documents, evaluate, experiments, force, health, keys, pages, settings,
+    status, switches,
 };
-use crate::auth::{Access, Role};
+use crate::auth::Access;
 use crate::model::cluster::ClusterSpec;
 use crate::model::experiment_spec::ExperimentSpec;
 use crate::model::holdout::HoldoutSpec;
@@ -32,6 +33,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         experiments::endpoints(),
         switches::endpoints(),
         vec![force::endpoint(), status::endpoint(), evaluate::endpoint()],
+        keys::endpoints(),
+        vec![audit::endpoint()],
         health::endpoints(),
         pages::endpoints(),
     ]
@@ -45,9 +48,10 @@ pub fn router(api: AppState) -> Router {
     let route = |router: Router<AppState>, endpoint: Endpoint| {
         let Endpoint { path, handler, .. } = endpoint;
         let handler = match endpoint.access {
-            // Reading is open.
-            Access::Open | Access::Role(Role::Viewer) => handler,
-            Access::Role(_) => handler.route_layer(from_fn_with_state(api.clone(), authorize)),
+            Access::Open => handler,
+            Access::Role(role) => {
+                handler.route_layer(from_fn_with_state((api.clone(), role), authorize))
+            }
         };
         router.route(&path, handler)
     };

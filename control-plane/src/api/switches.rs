@@ -36,7 +36,11 @@ fn one<B: JsonSchema>(kind: Kind, tag: &'static str, switch: Switch) -> Endpoint
         let change = Change::Switch(kind, write.key, switch);
         change_document(&api, write.terms, change).await
     };
-    let endpoint = Endpoint::new(Verb::Post, path, Role::Operator, throw);
+    let least = match (kind, switch) {
+        (Kind::Experiment, Switch::Disable) => Role::Editor,
+        _ => Role::Operator,
+    };
+    let endpoint = Endpoint::new(Verb::Post, path, least, throw);
     documented::<B>(endpoint, kind, tag, switch)
 }
 

@@ -13,7 +13,7 @@ pub struct Principal {
     pub role: Role,
 }
 
-/// Why a request is not let in. The caller is told the same of all but the first.
+/// Why a request is not let in. That a key was revoked or has expired is told only to who has it.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
 pub enum Refused {
     /// It brings nothing.

@@ -1,5 +1,6 @@
-//! Roles: four steps, each of which may do what the one below may. Which step an endpoint asks for is
-//! said where the endpoint is; see `api::router`.
+//! Roles: four steps, each of which may do what the one below may. Which role a change of the model
+//! needs is the model's to say, see [`crate::model::role`]; the least that an endpoint asks for is said
+//! where the endpoint is, see `api::router`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,10 +16,9 @@ use thiserror::Error;
 pub enum Role {
     /// Reads the model, the status of proxies, and what would become of a request.
     Viewer,
-    /// Writes experiments, segments, layers and holdouts, and signs force tokens.
+    /// Writes what no request depends on yet, stops experiments, and signs force tokens.
     Editor,
-    /// Changes what is served: clusters, services, weights, the life of experiments, kill switches.
-    /// Reads the audit.
+    /// Changes what requests get. Reads the audit.
     Operator,
     /// Changes the settings, and who may do what.
     Admin,

@@ -6,7 +6,8 @@ use super::explain::{ExplainArgs, explained};
 use super::force::{ForceArgs, forced};
 use super::{apply, manifest};
 use crate::ads::{FleetView, Fleets, Registry};
-use crate::api::{AppState, Auth, router};
+use crate::api::{AppState, Auth, Gate, router};
+use crate::auth::KeyHash;
 use crate::clock;
 use crate::control::Control;
 use crate::publish::FleetPublisher;
@@ -42,12 +43,18 @@ impl Server {
             wasm_path: "/watershed.wasm".to_owned(),
         };
         let publisher = Arc::new(FleetPublisher::new(Arc::clone(&fleets), settings));
-        let control = Control::start(store, publisher, Arc::default());
+        let control = Control::start(store.clone(), publisher, Arc::default());
+        let auth = Auth::Keys {
+            command_line: Some(KeyHash::of(KEY.as_bytes())),
+            rate: None,
+        };
+        let gate = Gate::open(auth, store.clone(), Arc::default(), clock::now);
         let state = AppState {
             control: control.await.unwrap(),
             proxies: Arc::new(FleetView::new(fleets, Arc::new(Registry::default()))),
             metrics: Arc::default(),
-            auth: Auth::key(KEY),
+            gate: gate.await.unwrap(),
+            store,
             clock: clock::now,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,7 +91,7 @@ impl Server {
     }
 
     async fn explain(&self, words: &[&str]) -> anyhow::Result<String> {
-        match self.cli(&[&["explain"], words].concat()) {
+        match self.cli(&[&["explain", "--api-key", KEY], words].concat()) {
             Cli::Explain(args) => explained(&args).await,
             Cli::Force(_) => panic!("{words:?}"),
         }

@@ -54,6 +54,7 @@ fn command(name: &str) -> Command {
         change: Change::Put(Key::try_new(name).unwrap(), Spec::Cluster(spec)),
         precondition: Precondition::None,
         author: Author::default(),
+        role: Role::Admin,
     }
 }
 

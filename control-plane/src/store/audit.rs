@@ -27,9 +27,11 @@ pub struct Event {
     pub key: String,
     /// The revision of the model that it made; none where it changed nothing of the model.
     pub revision: Option<u64>,
+    /// The revision of the model that it was done at, which is its own where it made one.
+    pub at_revision: u64,
     /// What else there is to say; never a secret.
     pub detail: Option<Value>,
-    /// Tells events of the same millisecond apart that made no revision; chance.
+    /// Orders events of one millisecond and revision, and tells them apart.
     pub tail: u64,
 }
 
@@ -79,6 +81,7 @@ impl Event {
             kind: edit.kind.as_str().to_owned(),
             key: edit.key.to_string(),
             revision: Some(edit.revision),
+            at_revision: edit.revision,
             detail: None,
             tail: 0,
         }
@@ -87,8 +90,7 @@ impl Event {
     /// The id that it is kept under: time, revision and chance, each of a fixed width.
     fn id(&self) -> String {
         let time = instant(self.at);
-        let revision = self.revision.unwrap_or(0);
-        format!("{time}-{revision:016}-{:016x}", self.tail)
+        format!("{time}-{:016}-{:016x}", self.at_revision, self.tail)
     }
 }
 
@@ -201,6 +203,7 @@ fn read(row: &AnyRow) -> Result<Record, RowError> {
         kind: row.try_get("kind")?,
         key: row.try_get("key")?,
         revision: revision("revision")?,
+        at_revision: 0,
         detail: json("detail")?,
         tail: 0,
     };

@@ -124,9 +124,11 @@ async fn every_fault_of_a_described_request_has_its_place() {
 }
 
 #[tokio::test]
-async fn evaluating_is_reading_and_needs_no_key() {
-    let server = Server::with(Auth::key(KEY)).await;
-    let answer = evaluate(&server, &json!({})).await;
+async fn evaluating_is_for_those_who_read() {
+    let server = Server::locked().await;
+    evaluate(&server, &json!({})).await.problem(401);
+    let viewer = server.made("reader", "viewer").await;
+    let answer = server.with_key(&viewer, "POST", "/v1/evaluate", "{}").await;
     assert_eq!(
         answer.problem(422),
         ["/fleet: is missing, and there is no fleet `default`"]

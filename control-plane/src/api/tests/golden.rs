@@ -77,7 +77,7 @@ async fn golden_problems_of_state() {
     let mut moved = experiment();
     moved["salt"] = "2".into();
     compare("frozen", &server.put("/v1/experiments/x", &moved).await);
-    let locked = Server::with(Auth::key(KEY)).await;
+    let locked = Server::locked().await;
     compare("unauthorized", &locked.delete("/v1/layers/a").await);
 }
 

@@ -2,16 +2,19 @@
 //! folder of its own.
 
 mod access;
+mod audit;
 mod evaluate;
 mod garbage;
 mod golden;
+mod keys;
 mod openapi;
 mod resources;
 mod settings;
 mod status;
 
 use super::status::{FleetState, ProxyStatus};
-use super::{AppState, Auth, router};
+use super::{AppState, Auth, Gate, router};
+use crate::auth::KeyHash;
 use crate::control::{Control, Publication, Publisher, Rejected};
 use crate::metrics::Metrics;
 use crate::model::Model;
@@ -51,6 +54,10 @@ impl Publisher for Proxies {
         }
         Ok(Box::new(|| {}))
     }
+}
+
+fn clock() -> Timestamp {
+    "2026-01-31T09:00:00Z".parse().unwrap()
 }
 
 struct Server {
@@ -110,12 +117,15 @@ impl Server {
         let control = Control::start(store.clone(), Arc::new(Proxies), metrics.clone()).await;
         let control = control.unwrap();
         let fleets = Arc::new(Fleets::default());
+        let gate = Gate::open(auth, store.clone(), metrics.clone(), clock);
+        let gate = gate.await.unwrap();
         let state = AppState {
             control: control.clone(),
             proxies: fleets.clone(),
             metrics,
-            auth,
-            clock: || "2026-01-31T09:00:00Z".parse::<Timestamp>().unwrap(),
+            gate,
+            store: store.clone(),
+            clock,
         };
         Self {
             router: router(state),
@@ -124,6 +134,13 @@ impl Server {
             fleets,
             folder,
         }
+    }
+
+    /// A server that asks for a key: [`KEY`], or one that it made.
+    async fn locked() -> Self {
+        let command_line = Some(KeyHash::of(KEY.as_bytes()));
+        let rate = None;
+        Self::with(Auth::Keys { command_line, rate }).await
     }
 
     async fn open() -> Self {
@@ -165,6 +182,25 @@ impl Server {
         }
         self.send(request.body(body.to_owned().into()).unwrap())
             .await
+    }
+
+    /// A call with a key.
+    async fn with_key(&self, key: &str, method: &str, path: &str, body: &str) -> Answer {
+        let key = format!("Bearer {key}");
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", &*key),
+            ("user-agent", "tests/1"),
+        ];
+        self.call(method, path, &headers, body).await
+    }
+
+    /// A key that the admin made.
+    async fn made(&self, name: &str, role: &str) -> String {
+        let wish = json!({"name": name, "role": role}).to_string();
+        let answer = self.with_key(KEY, "POST", "/v1/keys", &wish).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        answer.json()["key"].as_str().unwrap().to_owned()
     }
 
     async fn get(&self, path: &str) -> Answer {

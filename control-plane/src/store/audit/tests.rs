@@ -56,6 +56,7 @@ fn event(second: i64, action: &str, tail: u64) -> Event {
         kind: "api_key".to_owned(),
         key: "ci".to_owned(),
         revision: None,
+        at_revision: 0,
         detail: Some(json!({"role": "editor"})),
         tail,
     }
@@ -259,7 +260,7 @@ async fn a_key_and_its_record_are_kept_together_and_a_name_once() {
     let (_folder, store) = store().await;
     let ci = key(1, "ci");
     store.add_key(&ci, &event(0, "create", 1)).await.unwrap();
-    assert_eq!(store.keys().await.unwrap(), [ci.clone()]);
+    assert_eq!(store.keys().await.unwrap(), std::slice::from_ref(&ci));
     let again = store.add_key(&key(2, "ci"), &event(1, "create", 2)).await;
     assert!(matches!(again, Err(StoreError::Raced)), "{again:?}");
     assert_eq!(told(&store, Filter::default()).await, ["create ci"]);
