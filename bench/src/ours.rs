@@ -139,10 +139,12 @@ fn bound(layout: Layout, requests: Vec<Request>) -> anyhow::Result<Run> {
             .take(times as usize)
             .filter_map(|unit| bound.get(unit))
         {
-            for decision in plan.assign(service, black_box(subject), NOW_MS, &mut Noop) {
+            let (mut watch, subject) = (Noop, black_box(subject));
+            let given = plan.assign(service, subject, NOW_MS, &mut watch);
+            given.for_each(|decision| {
                 black_box(decision.variant);
                 answers += 1;
-            }
+            });
         }
         answers
     }))
@@ -172,10 +174,12 @@ fn raw(layout: Layout) -> anyhow::Result<Run> {
                 continue;
             };
             let request = watershed_engine::Request::new(headers, plan.attributes());
-            for decision in plan.assign(service, &request, NOW_MS, &mut Noop) {
+            let mut watch = Noop;
+            let given = plan.assign(service, &request, NOW_MS, &mut watch);
+            given.for_each(|decision| {
                 black_box(decision.variant);
                 answers += 1;
-            }
+            });
         }
         answers
     }))

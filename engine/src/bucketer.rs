@@ -78,15 +78,6 @@ impl Bucketer {
         }
     }
 
-    /// What is absorbed of the salt, where the hash is ours.
-    #[inline]
-    pub(crate) fn ours(&self) -> Option<State> {
-        match &self.0 {
-            Kind::MurmurV1(state) => Some(*state),
-            _ => None,
-        }
-    }
-
     /// The bucket of `unit`, below [`Bucketer::buckets`].
     #[must_use]
     #[inline]
@@ -129,7 +120,7 @@ impl State {
 /// experiment could notice.
 #[inline]
 #[allow(clippy::cast_possible_truncation)] // A remainder by 10,000 fits.
-pub(crate) fn of_ten_thousand(hash: u32) -> u16 {
+fn of_ten_thousand(hash: u32) -> u16 {
     const COUNT: u32 = BUCKETS as u32;
     (hash % COUNT) as u16
 }

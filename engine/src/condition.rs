@@ -5,21 +5,22 @@
 pub mod network;
 pub mod number;
 pub mod pattern;
+mod quick;
 pub mod set;
-mod short;
 pub mod version;
 
-pub use short::head;
+pub use quick::head;
 pub use version::release;
 
 use crate::attribute::{AttributeId, Subject};
 use network::Networks;
 use number::Number;
 use pattern::{Needle, Pattern};
+use quick::Quick;
 use set::Texts;
-use short::Text;
 use std::cmp::Ordering;
 use std::fmt;
+use version::Version;
 
 /// True where the attribute is there and passes the test. A missing attribute passes none.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +29,8 @@ pub struct Condition {
     pub(crate) ignore_case: bool,
     /// More than one rule asks it.
     pub(crate) is_shared: bool,
-    pub(crate) test: Test,
+    test: Test,
+    quick: Quick,
 }
 
 /// What an attribute's value is held against: byte for byte, or without ASCII case where the
@@ -38,7 +40,7 @@ pub enum Test {
     /// There is a value; an empty one counts.
     Present,
     /// The value is this.
-    Equals(Text),
+    Equals(Box<[u8]>),
     /// The value is one of these.
     OneOf(Box<Texts>),
     /// The value starts with this.
@@ -52,7 +54,7 @@ pub enum Test {
     /// The value is a number, and compares like this.
     Number(Comparison, Box<Number<Box<[u8]>>>),
     /// The value is a semantic version, and compares like this.
-    Version(Comparison, Box<version::Expected>),
+    Version(Comparison, Box<Version<Box<[u8]>>>),
     /// The value compares like this, byte by byte.
     Text(Comparison, Box<[u8]>),
     /// The value is an address in one of these networks.
@@ -92,6 +94,7 @@ impl Condition {
             attribute,
             ignore_case,
             is_shared: false,
+            quick: Quick::of(&test, ignore_case),
             test,
         }
     }
@@ -112,18 +115,23 @@ impl Condition {
     #[inline(always)]
     pub(crate) fn holds(&self, subject: &impl Subject) -> bool {
         let id = self.attribute;
-        let quickly = match &self.test {
-            Test::Equals(expected) if !self.ignore_case => expected.is_quickly(subject.head(id)),
-            Test::OneOf(texts) => texts.contain_quickly(subject.head(id)),
-            Test::Version(comparison, expected) => expected
-                .compare_quickly(subject.release(id))
-                .map(|ordering| comparison.holds(ordering)),
-            _ => None,
-        };
-        match quickly {
-            Some(holds) => holds,
-            None => subject.get(id).is_some_and(|value| self.passes(value)),
+        match &self.quick {
+            Quick::Head(expected) => subject.head(id) == Some(*expected),
+            Quick::Heads(expected) => subject
+                .head(id)
+                .is_some_and(|head| expected.contains(&head)),
+            Quick::Release { least, most } => match subject.release(id) {
+                Some(release) => (*least..=*most).contains(&release),
+                None => self.holds_in_full(subject),
+            },
+            Quick::Unknown => self.holds_in_full(subject),
         }
+    }
+
+    #[inline(never)]
+    fn holds_in_full(&self, subject: &impl Subject) -> bool {
+        let value = subject.get(self.attribute);
+        value.is_some_and(|value| self.passes(value))
     }
 
     /// Whether the value passes.
@@ -134,11 +142,6 @@ impl Condition {
 }
 
 impl Test {
-    pub(crate) fn equals(expected: &str) -> Self {
-        Self::Equals(Text::new(expected.as_bytes()))
-    }
-
-    #[inline(never)]
     fn passes(&self, value: &[u8], ignore_case: bool) -> bool {
         let is = |expected: &[u8], part: &[u8]| {
             if ignore_case {
@@ -149,7 +152,7 @@ impl Test {
         };
         match self {
             Self::Present => true,
-            Self::Equals(expected) => is(expected.bytes(), value),
+            Self::Equals(expected) => is(expected, value),
             Self::OneOf(texts) => texts.contain(value),
             Self::Prefix(prefix) => value
                 .get(..prefix.len())
@@ -163,9 +166,8 @@ impl Test {
             Self::Matches(pattern) => pattern.matches(value),
             Self::Number(comparison, expected) => Number::parse(value)
                 .is_some_and(|number| comparison.holds(number.compare(expected))),
-            Self::Version(comparison, expected) => expected
-                .compare(value)
-                .is_some_and(|ordering| comparison.holds(ordering)),
+            Self::Version(comparison, expected) => Version::parse(value)
+                .is_some_and(|version| comparison.holds(version.compare(expected))),
             Self::Text(comparison, expected) => comparison.holds(value.cmp(expected)),
             Self::InNetworks(networks) => networks.contain(value),
         }
@@ -190,7 +192,7 @@ impl fmt::Display for Condition {
         let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
         match &self.test {
             Test::Present => f.write_str("is present"),
-            Test::Equals(expected) => write!(f, "equals {}", text(expected.bytes())),
+            Test::Equals(expected) => write!(f, "equals {}", text(expected)),
             Test::OneOf(texts) => one_of(f, texts),
             Test::Prefix(prefix) => write!(f, "starts with {}", text(prefix)),
             Test::Suffix(suffix) => write!(f, "ends with {}", text(suffix)),
@@ -222,38 +224,36 @@ fn one_of(f: &mut fmt::Formatter<'_>, texts: &Texts) -> fmt::Result {
     }
 }
 
+/// A subject with one value for every attribute.
+#[cfg(test)]
+struct One<'a>(Option<&'a [u8]>);
+
+#[cfg(test)]
+impl Subject for One<'_> {
+    fn get(&self, _: AttributeId) -> Option<&[u8]> {
+        self.0
+    }
+
+    fn chance(&self) -> u64 {
+        0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct One(Option<&'static [u8]>);
-
-    impl Subject for One {
-        fn get(&self, _: AttributeId) -> Option<&[u8]> {
-            self.0
-        }
-
-        fn chance(&self) -> u64 {
-            0
-        }
-    }
-
     fn condition(test: Test) -> Condition {
-        Condition {
-            attribute: AttributeId(0),
-            ignore_case: false,
-            is_shared: false,
-            test,
-        }
+        Condition::new(AttributeId(0), test, false)
     }
 
     /// Each test with a value that passes and one that doesn't.
     fn every_test() -> Vec<(Test, &'static [u8], &'static [u8])> {
         let number = Number::parse(b"2.0").unwrap().to_owned();
-        let version = version::Expected::parse(b"2.0.0").unwrap();
+        let version = Version::parse(b"2.0.0").unwrap().to_owned();
         let networks = Networks::parse(["10.0.0.0/8"]).unwrap();
         vec![
-            (Test::Equals(Text::new(b"gold")), b"gold", b"Gold"),
+            (Test::Equals((*b"gold").into()), b"gold", b"Gold"),
             (
                 Test::OneOf(Texts::new(["gold", "silver"], false).into()),
                 b"gold",
@@ -311,12 +311,9 @@ mod tests {
 
     #[test]
     fn case_is_ignored_where_asked() {
-        let any_case = |test| Condition {
-            ignore_case: true,
-            ..condition(test)
-        };
+        let any_case = |test| Condition::new(AttributeId(0), test, true);
         let tests = [
-            Test::Equals(Text::new(b"gold")),
+            Test::Equals((*b"gold").into()),
             Test::OneOf(Texts::new(["Gold", "silver"], true).into()),
             Test::Prefix((*b"GO").into()),
             Test::Suffix((*b"LD").into()),

@@ -7,7 +7,7 @@
 const BLOCK: u32 = 4;
 
 /// What each block adds to the state.
-pub(crate) const STEP: u32 = 0xe654_6b64;
+const STEP: u32 = 0xe654_6b64;
 
 /// MurmurHash3 x86_32 of `bytes`.
 #[must_use]
@@ -35,9 +35,9 @@ pub(crate) fn murmur3_x86_32_lowercase(bytes: &[u8], seed: u32) -> u32 {
 /// unfinished block wait in `pending`, lowest byte first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct State {
-    pub(crate) mixed: u32,
-    pub(crate) pending: u32,
-    pub(crate) length: u32,
+    mixed: u32,
+    pending: u32,
+    length: u32,
 }
 
 impl State {
@@ -81,47 +81,32 @@ impl State {
         finalised(self.mixed, self.pending, self.length)
     }
 
-    /// The hash of what was absorbed and of `bytes`: the short way for a unit. Once the first block
-    /// is complete, the others lie in `bytes` as they are and need no shifting.
+    /// The hash of what was absorbed and of `bytes`: the short way for a unit. Its first bytes
+    /// complete the block that the salt began; the other blocks lie in it as they are, and what is
+    /// left over is the end of its last four bytes.
     #[inline]
     pub(crate) fn finish_with(self, bytes: &[u8]) -> u32 {
-        let shift = bits(self.length);
-        let mut mixed = self.mixed;
-        let mut rest = bytes;
-        if shift != 0 {
-            let missing = BLOCK.wrapping_sub(self.length % BLOCK) as usize;
-            let (Some(first), Some(behind)) = (bytes.first_chunk(), bytes.get(missing..)) else {
-                return self.absorb(bytes).finish();
-            };
-            let block = u32::from_le_bytes(*first).wrapping_shl(shift) | self.pending;
-            mixed = mix(mixed, block);
-            rest = behind;
-        }
-        // Four blocks a round: the count of a loop costs as much as a third of a block.
-        let (rounds, rest) = rest.as_chunks::<16>();
-        for round in rounds {
-            for block in round.as_chunks::<4>().0 {
-                mixed = mix(mixed, u32::from_le_bytes(*block));
-            }
-        }
-        let (blocks, tail) = rest.as_chunks::<4>();
+        let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
+            return self.absorb(bytes).finish();
+        };
+        let first = u32::from_le_bytes(*first).wrapping_shl(bits(self.length)) | self.pending;
+        let mut mixed = mix(self.mixed, first);
+        let missing = BLOCK.wrapping_sub(self.length % BLOCK) as usize;
+        let rest = bytes.get(missing..).unwrap_or_default();
+        let (blocks, left) = rest.as_chunks::<4>();
         for block in blocks {
             mixed = mix(mixed, u32::from_le_bytes(*block));
         }
+        let last = u64::from(u32::from_le_bytes(*last)).wrapping_shl(bits(low(left.len() as u64)));
         let length = self.length.wrapping_add(low(bytes.len() as u64));
-        finalised(mixed, self::tail(tail), length)
-    }
-
-    /// How many bytes of the last block are there.
-    pub(crate) fn filled(self) -> usize {
-        (self.length % BLOCK) as usize
+        finalised(mixed, low(last.wrapping_shr(32)), length)
     }
 }
 
 /// What is left to do when every block is mixed in. With nothing pending this adds
 /// scramble(0) = 0, as the reference does by skipping it.
 #[inline]
-pub(crate) const fn finalised(mixed: u32, pending: u32, length: u32) -> u32 {
+const fn finalised(mixed: u32, pending: u32, length: u32) -> u32 {
     let mut hash = mixed ^ scramble(pending) ^ length;
     hash ^= hash >> 16;
     hash = hash.wrapping_mul(0x85eb_ca6b);
@@ -153,30 +138,19 @@ const fn low(wide: u64) -> u32 {
     wide as u32
 }
 
-/// Up to three bytes as the unfinished block that they are.
-#[inline]
-pub(crate) fn tail(bytes: &[u8]) -> u32 {
-    match *bytes {
-        [first] => u32::from_le_bytes([first, 0, 0, 0]),
-        [first, second] => u32::from_le_bytes([first, second, 0, 0]),
-        [first, second, third] => u32::from_le_bytes([first, second, third, 0]),
-        _ => 0,
-    }
-}
-
-pub(crate) const fn scramble(block: u32) -> u32 {
+const fn scramble(block: u32) -> u32 {
     block
         .wrapping_mul(0xcc9e_2d51)
         .rotate_left(15)
         .wrapping_mul(0x1b87_3593)
 }
 
-pub(crate) const fn mix(state: u32, block: u32) -> u32 {
+const fn mix(state: u32, block: u32) -> u32 {
     stir(state, scramble(block))
 }
 
 /// What a scrambled block does to the state.
-pub(crate) const fn stir(state: u32, scrambled: u32) -> u32 {
+const fn stir(state: u32, scrambled: u32) -> u32 {
     (state ^ scrambled)
         .rotate_left(13)
         .wrapping_mul(5)

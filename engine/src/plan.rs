@@ -2,7 +2,8 @@
 //! not: how it is checked and built (see [`compile`](crate::compile)) and how it decides (see
 //! [`assign`](crate::assign)).
 
-use crate::attribute::{Attribute, AttributeId};
+use crate::attribute::AttributeId;
+use crate::attributes::Attributes;
 use crate::audience::{ConditionId, Segment, SegmentId};
 use crate::bucketer::Bucketer;
 use crate::compile::{self, CompileError};
@@ -19,7 +20,7 @@ use watershed_proto::filter::v1::{FilterConfig, Trust};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     pub(crate) version: Box<str>,
-    pub(crate) attributes: Box<[Attribute]>,
+    pub(crate) attributes: Attributes,
     pub(crate) conditions: Box<[Condition]>,
     pub(crate) segments: Box<[Segment]>,
     pub(crate) units: Box<[Unit]>,
@@ -53,7 +54,7 @@ impl Plan {
 
     /// Every attribute that the plan may ask for, each once.
     #[must_use]
-    pub fn attributes(&self) -> &[Attribute] {
+    pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 
@@ -75,7 +76,8 @@ impl Plan {
         self.at(self.experiment_id(key)?)
     }
 
-    /// The first service that matches `host` (lower case, no port) and `path` (no query).
+    /// The first service that matches `host` (lower case, no port) and `path`; a query behind it
+    /// changes nothing.
     #[must_use]
     pub fn service(&self, host: Option<&[u8]>, path: Option<&[u8]>) -> Option<&Service> {
         self.index.find(&self.services, host, path)
@@ -90,7 +92,7 @@ impl Plan {
         } else {
             None
         };
-        self.service(host.as_deref(), headers.path())
+        self.service(host.as_deref(), headers.path_and_query())
     }
 
     /// The keys of sticky cookies and force tokens.

@@ -4,6 +4,7 @@
 
 use crate::attribute::Attribute;
 use std::borrow::Cow;
+use std::iter;
 
 /// A request's headers in order, with HTTP/2 names for the pseudo-headers (`:authority`, `:path`,
 /// `:method`). Names are compared without case; a name may repeat.
@@ -17,48 +18,68 @@ impl<'a> Headers<'a> {
         Self(pairs)
     }
 
+    /// The names and values, in order.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.0.iter().copied()
+    }
+
     /// Every value of the header, in order.
     pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0
-            .iter()
-            .filter(move |(other, _)| is_name(other, name.as_bytes()))
-            .map(|&(_, value)| value)
+        let mut rest = self;
+        iter::from_fn(move || {
+            let (value, behind) = rest.next(name)?;
+            rest = behind;
+            Some(value)
+        })
+    }
+
+    /// The first value of the header.
+    #[must_use]
+    pub fn first(self, name: &str) -> Option<&'a [u8]> {
+        self.next(name).map(|(value, _)| value)
+    }
+
+    /// The first value of the header, and the headers behind it.
+    #[inline]
+    fn next(self, name: &str) -> Option<(&'a [u8], Self)> {
+        let mut headers = self.0;
+        while let [(other, value), rest @ ..] = headers {
+            // Most names differ in length.
+            if is_name(other, name.as_bytes()) {
+                return Some((value, Self(rest)));
+            }
+            headers = rest;
+        }
+        None
     }
 
     /// The header's value; several are joined with `,` (RFC 9110, section 5.3).
     #[must_use]
     pub fn joined(self, name: &str) -> Option<Cow<'a, [u8]>> {
-        let mut joined: Option<Cow<'a, [u8]>> = None;
-        for (other, value) in self.0 {
-            if !is_name(other, name.as_bytes()) {
-                continue;
-            }
-            match &mut joined {
-                None => joined = Some(Cow::Borrowed(value)),
-                Some(joined) => {
-                    let joined = joined.to_mut();
-                    joined.push(b',');
-                    joined.extend_from_slice(value);
-                }
-            }
+        let (first, rest) = self.next(name)?;
+        match rest.next(name) {
+            None => Some(Cow::Borrowed(first)),
+            Some(_) => Some(Cow::Owned(joined(first, rest.all(name)))),
         }
-        joined
     }
 
     /// The authority without its port, in lower case.
     #[must_use]
     pub fn host(self) -> Option<Cow<'a, [u8]>> {
-        let authority = self
-            .all(":authority")
-            .next()
-            .or_else(|| self.all("host").next());
+        let authority = self.first(":authority").or_else(|| self.first("host"));
         authority.map(host)
     }
 
     /// The path without its query.
     #[must_use]
     pub fn path(self) -> Option<&'a [u8]> {
-        self.all(":path").next().map(path)
+        self.path_and_query().map(path)
+    }
+
+    /// The path as it stands in the request.
+    #[must_use]
+    pub fn path_and_query(self) -> Option<&'a [u8]> {
+        self.first(":path")
     }
 
     /// The value of the first cookie of this name.
@@ -70,13 +91,13 @@ impl<'a> Headers<'a> {
     /// The value of the first query parameter of this name, decoded.
     #[must_use]
     pub fn query(self, name: &str) -> Option<Cow<'a, [u8]>> {
-        self.all(":path").next().and_then(|path| query(path, name))
+        self.path_and_query().and_then(|path| query(path, name))
     }
 
     /// The body's length in bytes as the client said, in digits.
     #[must_use]
     pub fn body_size(self) -> Option<&'a [u8]> {
-        let length = self.all("content-length").next()?;
+        let length = self.first("content-length")?;
         let is_number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
         is_number.then_some(length)
     }
@@ -89,7 +110,7 @@ impl<'a> Headers<'a> {
             Attribute::Cookie(name) => self.cookie(name).map(Cow::Borrowed),
             Attribute::Query(name) => self.query(name),
             Attribute::Path => self.path().map(Cow::Borrowed),
-            Attribute::Method => self.all(":method").next().map(Cow::Borrowed),
+            Attribute::Method => self.first(":method").map(Cow::Borrowed),
             Attribute::Host => self.host(),
             Attribute::BodySize => self.body_size().map(Cow::Borrowed),
             Attribute::JwtClaim { .. }
@@ -104,24 +125,34 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Whether two header names are the same. Most are written alike, or differ in more than case.
-#[inline]
-fn is_name(other: &[u8], name: &[u8]) -> bool {
-    other.len() == name.len()
-        && (other == name || (may_be_name(other, name) && other.eq_ignore_ascii_case(name)))
+#[cold]
+fn joined<'a>(first: &[u8], rest: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    rest.fold(first.to_vec(), |mut joined, value| {
+        joined.push(b',');
+        joined.extend_from_slice(value);
+        joined
+    })
 }
 
-/// Whether the first eight bytes differ in nothing but what letters of the two cases differ in.
+/// Whether two header names are the same.
 #[inline]
-fn may_be_name(other: &[u8], name: &[u8]) -> bool {
-    const CASE: u64 = 0x2020_2020_2020_2020;
-    match (other.first_chunk(), name.first_chunk()) {
-        (Some(left), Some(right)) => {
-            let differ = u64::from_ne_bytes(*left) ^ u64::from_ne_bytes(*right);
-            differ & !CASE == 0
-        }
-        _ => true,
-    }
+pub(crate) fn is_name(other: &[u8], name: &[u8]) -> bool {
+    other.len() == name.len() && is_same(other, name)
+}
+
+/// As [`is_name`] for names of one length. Most are written alike: eight bytes at a time, or four,
+/// are enough to see that.
+#[inline]
+fn is_same(other: &[u8], name: &[u8]) -> bool {
+    ends::<8>(other) == ends::<8>(name) && (8..=16).contains(&name.len())
+        || ends::<4>(other) == ends::<4>(name) && (4..=8).contains(&name.len())
+        || other.eq_ignore_ascii_case(name)
+}
+
+/// The first and the last bytes, where there are so many.
+#[inline]
+fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    bytes.first_chunk().zip(bytes.last_chunk())
 }
 
 /// The value of the first cookie called `name` in a `Cookie` header (RFC 6265, section 4.2). The

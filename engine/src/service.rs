@@ -231,14 +231,15 @@ pub(crate) enum HostPattern {
     Suffix(Box<str>),
 }
 
-/// A path prefix that ends at a segment's boundary, kept without a slash at its end.
+/// A path prefix that ends at a segment's boundary, kept without a slash at its end. A path's query or
+/// fragment ends a segment, too.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PathPrefix(pub(crate) Box<str>);
 
 impl PathPrefix {
     fn matches(&self, path: Option<&[u8]>) -> bool {
         path.and_then(|path| path.strip_prefix(self.0.as_bytes()))
-            .is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+            .is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?' | b'#')))
     }
 }
 
@@ -255,6 +256,8 @@ mod tests {
         assert!(matches("/v1", "/v1/chat"));
         assert!(!matches("/v1", "/v10"));
         assert!(!matches("/v1", "/V1"));
+        assert!(matches("/v1", "/v1?q=/v2") && matches("/v1", "/v1#a"));
+        assert!(!matches("/v1", "/?q=/v1"));
         assert!(matches("", "/anything"));
         assert!(!PathPrefix("/v1".into()).matches(None));
     }

@@ -4,6 +4,7 @@
 
 use crate::assign::MAX_UNIT_BYTES;
 use crate::attribute::{Attribute, AttributeId, Generated, Subject};
+use crate::attributes::Attributes;
 use crate::pin::Pin;
 use crate::request::Headers;
 use std::borrow::Cow;
@@ -74,22 +75,25 @@ const NEAR: usize = 8;
 
 /// A request bound to a plan's attributes.
 ///
-/// Values are kept in a small table by the attribute's number; the first [`NEAR`] that are asked
-/// for cost no allocation, however many the plan has.
+/// The headers are gone through once, for those that the plan asks for; everything else is read when
+/// it is asked for. Values are kept in a small table by the attribute's number; the first [`NEAR`]
+/// cost no allocation, however many the plan has.
 #[derive(Debug)]
 pub struct Request<'a, S = Bare> {
     headers: Headers<'a>,
-    attributes: &'a [Attribute],
+    attributes: &'a Attributes,
     surroundings: &'a S,
     near: [OnceCell<(AttributeId, Value<'a>)>; NEAR],
     far: OnceCell<Box<[OnceCell<Value<'a>>]>>,
+    /// Whether the plan asks for more of the request's headers than are near.
+    has_more_headers: bool,
 }
 
 impl<'a> Request<'a> {
     /// Binds `headers` to the table of [`Plan::attributes`](crate::plan::Plan::attributes).
     #[must_use]
     #[inline]
-    pub fn new(headers: Headers<'a>, attributes: &'a [Attribute]) -> Self {
+    pub fn new(headers: Headers<'a>, attributes: &'a Attributes) -> Self {
         Self::within(headers, attributes, &Bare)
     }
 }
@@ -99,16 +103,47 @@ impl<'a, S: Surroundings> Request<'a, S> {
     /// [`Plan::attributes`](crate::plan::Plan::attributes).
     #[must_use]
     #[inline]
-    pub fn within(headers: Headers<'a>, attributes: &'a [Attribute], surroundings: &'a S) -> Self {
-        Self {
+    pub fn within(headers: Headers<'a>, attributes: &'a Attributes, surroundings: &'a S) -> Self {
+        let mut request = Self {
             headers,
             attributes,
             surroundings,
             near: [const { OnceCell::new() }; NEAR],
             far: OnceCell::new(),
+            has_more_headers: false,
+        };
+        for (name, value) in headers.pairs() {
+            if let Some(id) = attributes.header(name) {
+                request.bind(id, value);
+            }
         }
+        request
     }
 
+    /// Keeps one value of a header that the plan asks for; several are joined with `,`.
+    fn bind(&mut self, id: AttributeId, value: &'a [u8]) {
+        for probe in 0..NEAR {
+            let cell = id.index().wrapping_add(probe) % NEAR;
+            let Some(cell) = self.near.get_mut(cell) else {
+                break;
+            };
+            match cell.get_mut() {
+                Some((owner, Some(known))) if *owner == id => {
+                    let known = known.to_mut();
+                    known.push(b',');
+                    return known.extend_from_slice(value);
+                }
+                Some(_) => {}
+                None => {
+                    *cell = OnceCell::from((id, Some(Cow::Borrowed(value))));
+                    return;
+                }
+            }
+        }
+        self.has_more_headers = true;
+    }
+
+    #[inline(never)]
     fn read(&self, attribute: &Attribute) -> Value<'a> {
         let around = self.surroundings;
         match attribute {
@@ -140,6 +175,27 @@ impl<'a, S: Surroundings> Request<'a, S> {
             .or_else(|| self.surroundings.mint(generated).map(bytes))
     }
 
+    /// The value of an attribute that is not in its own cell: in one of the next, or not read yet.
+    #[inline(never)]
+    fn fetch(&self, id: AttributeId) -> Option<&[u8]> {
+        let attribute = self.attributes.get(id.index())?;
+        for probe in 0..NEAR {
+            let cell = self.near.get(id.index().wrapping_add(probe) % NEAR)?;
+            if let Some((owner, value)) = cell.get() {
+                if *owner == id {
+                    return value.as_deref();
+                }
+                continue;
+            }
+            if self.attributes.is_found(attribute) && !self.has_more_headers {
+                return None;
+            }
+            let (_, value) = cell.get_or_init(|| (id, self.read(attribute)));
+            return value.as_deref();
+        }
+        self.far(id, attribute)
+    }
+
     /// Beyond the near table: a cell for each attribute of the plan.
     #[cold]
     fn far(&self, id: AttributeId, attribute: &Attribute) -> Option<&[u8]> {
@@ -159,15 +215,10 @@ fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 impl<S: Surroundings> Subject for Request<'_, S> {
     #[inline]
     fn get(&self, id: AttributeId) -> Option<&[u8]> {
-        let attribute = self.attributes.get(id.index())?;
-        for probe in 0..NEAR {
-            let cell = self.near.get(id.index().wrapping_add(probe) % NEAR)?;
-            let (owner, value) = cell.get_or_init(|| (id, self.read(attribute)));
-            if *owner == id {
-                return value.as_deref();
-            }
+        match self.near.get(id.index() % NEAR)?.get() {
+            Some((owner, value)) if *owner == id => value.as_deref(),
+            _ => self.fetch(id),
         }
-        self.far(id, attribute)
     }
 
     fn chance(&self) -> u64 {
@@ -236,7 +287,7 @@ mod tests {
 
     fn values(surroundings: &Everything, headers: &[(&[u8], &[u8])]) -> Vec<Option<String>> {
         let utc = Offset::default();
-        let attributes = [
+        let attributes = Attributes::new([
             Attribute::JwtClaim {
                 provider: "p".into(),
                 path: ["a".into(), "b".into()].into(),
@@ -249,7 +300,7 @@ mod tests {
             generated(),
             Attribute::Request,
             Attribute::BodySize,
-        ];
+        ]);
         let request = Request::within(Headers::new(headers), &attributes, surroundings);
         let twice = [0, 1].map(|_| {
             (0..9)
@@ -316,6 +367,7 @@ mod tests {
             .collect();
         let names: Vec<_> = (0..100).map(|n| format!("x-{n}").into_bytes()).collect();
         let pairs: Vec<(&[u8], &[u8])> = names.iter().map(|n| (&n[..], &n[..])).collect();
+        let attributes = Attributes::new(attributes);
         let request = Request::new(Headers::new(&pairs), &attributes);
         for _ in 0..2 {
             for (id, name) in (0..100).zip(&names).rev() {

@@ -1,19 +1,18 @@
 //! The evaluation walk: from a request's service to the variants it gets. What lives here: the one
 //! walk that serving and explaining share, told apart by their [`Visitor`]; in `choose`, which variant
-//! a unit gets. What does not: what goes in and comes out (see [`assign`](crate::assign)).
+//! a unit gets; in `rules`, whom an audience takes. What does not: what goes in and comes out (see [`assign`](crate::assign)).
 
 use crate::assign::{Decision, MAX_UNIT_BYTES, Noop, Step, Verdict, Visitor};
 use crate::attribute::Subject;
-use crate::audience::{ConditionId, Rule};
-use crate::bucketer::Bucketer;
 use crate::experiment::{Experiment, Requirement, Variant};
 use crate::pin::{Pin, PinnedBy};
 use crate::plan::{ExperimentId, Layer, LayerId, Plan, UnitId};
 use crate::scope::Scope;
 use crate::service::{RoutingRule, Service};
-use crate::stream::Streams;
+use rules::Memory;
 
 mod choose;
+mod rules;
 
 /// One request's way through a plan.
 pub(crate) struct Walk<'p, 's, 'v, S, V> {
@@ -28,8 +27,6 @@ pub(crate) struct Walk<'p, 's, 'v, S, V> {
     /// The unit that was read last: most layers hash the same one.
     unit: Option<(UnitId, Option<&'s str>)>,
     memory: Memory,
-    /// Of the unit that was read last.
-    streams: Streams,
 }
 
 /// An experiment that may give a variant.
@@ -92,7 +89,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             chance: None,
             unit: None,
             memory: Memory::default(),
-            streams: Streams::default(),
         }
     }
 
@@ -109,7 +105,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             return Some(pinned);
         }
         let unit = self.unit(scope.unit)?;
-        let bucket = self.bucket(&layer.bucketer, unit);
+        let bucket = layer.bucketer.bucket(unit.as_bytes());
         let experiment = self.plan.at(scope.experiment(bucket)?)?;
         self.consider(Candidate {
             experiment,
@@ -119,17 +115,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             owns: true,
             pin: None,
         })
-    }
-
-    /// The bucket of the unit that was read last. Where there are several layers, most hash the
-    /// same unit.
-    #[inline(always)]
-    fn bucket(&mut self, bucketer: &Bucketer, unit: &str) -> u16 {
-        if self.service.scopes.len() > 1 {
-            self.streams.bucket(bucketer, unit.as_bytes())
-        } else {
-            bucketer.bucket(unit.as_bytes())
-        }
     }
 
     /// As [`Walk::scope`], looking at every experiment of the layer.
@@ -224,7 +209,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             }
         }
         self.unit = Some((id, unit));
-        self.streams = Streams::default();
         unit
     }
 
@@ -347,7 +331,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             chance: self.chance,
             unit: self.unit,
             memory: self.memory,
-            streams: Streams::default(),
         };
         let given = quiet.alone(id);
         self.chance = quiet.chance;
@@ -364,77 +347,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         self.hashed(experiment, layer).map(|given| given.variant)
     }
 
-    /// The verdict of an audience: most are a list of conditions.
-    #[inline(always)]
-    fn audience(&mut self, rule: &'p Rule) -> bool {
-        match rule {
-            Rule::All(rules) if !V::THOROUGH => !self.is_any(rules, false),
-            rule => self.rule(rule),
-        }
-    }
-
-    /// The verdict of a rule.
-    fn rule(&mut self, rule: &'p Rule) -> bool {
-        if let Rule::Condition(id) = rule {
-            return self.condition(rule, *id);
-        }
-        self.visitor.visit(Step::Enter { rule });
-        let holds = match rule {
-            Rule::All(rules) => !self.is_any(rules, false),
-            Rule::Any(rules) => self.is_any(rules, true),
-            Rule::Not(rule) => !self.rule(rule),
-            Rule::Segment(id) => {
-                let segment = self.plan.segment(*id);
-                segment.is_some_and(|segment| self.rule(&segment.rule))
-            }
-            Rule::Condition(_) => false,
-        };
-        let value = None;
-        self.visitor.visit(Step::Leave { rule, value, holds });
-        holds
-    }
-
-    /// Whether the verdict of any rule is `sought`.
-    #[inline(always)]
-    fn is_any(&mut self, rules: &'p [Rule], sought: bool) -> bool {
-        let mut found = false;
-        for rule in rules {
-            let holds = match rule {
-                Rule::Condition(id) => self.condition(rule, *id),
-                rule => self.rule(rule),
-            };
-            if holds == sought {
-                found = true;
-                if !V::THOROUGH {
-                    break;
-                }
-            }
-        }
-        found
-    }
-
-    #[inline(always)]
-    fn condition(&mut self, rule: &'p Rule, id: ConditionId) -> bool {
-        let Some(condition) = self.plan.condition(id) else {
-            return false;
-        };
-        if condition.is_shared
-            && !V::THOROUGH
-            && let Some(holds) = self.memory.recall(id)
-        {
-            return holds;
-        }
-        let holds = condition.holds(self.subject);
-        if V::THOROUGH {
-            let value = self.subject.get(condition.attribute);
-            self.visitor.visit(Step::Enter { rule });
-            self.visitor.visit(Step::Leave { rule, value, holds });
-        } else if condition.is_shared {
-            self.memory.keep(id, holds);
-        }
-        holds
-    }
-
     /// The first routing rule that holds.
     pub(crate) fn route(&mut self) -> Option<&'p RoutingRule> {
         let mut found = None;
@@ -448,29 +360,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             }
         }
         found
-    }
-}
-
-/// The verdicts of conditions that several rules share: a hundred experiments for one country ask
-/// for it once. Those with the lowest 64 numbers are kept.
-#[derive(Clone, Copy, Default)]
-struct Memory {
-    known: u64,
-    holds: u64,
-}
-
-impl Memory {
-    #[inline]
-    fn recall(self, id: ConditionId) -> Option<bool> {
-        let bit = 1_u64.checked_shl(id.0)?;
-        (self.known & bit != 0).then_some(self.holds & bit != 0)
-    }
-
-    #[inline]
-    fn keep(&mut self, id: ConditionId, verdict: bool) {
-        let bit = 1_u64.checked_shl(id.0).unwrap_or(0);
-        self.known |= bit;
-        self.holds |= if verdict { bit } else { 0 };
     }
 }
 

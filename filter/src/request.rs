@@ -139,7 +139,7 @@ impl<H: Host> Visit<'_, H> {
         let mut watch = Noop;
         let given = plan.assign(service, &request, now_ms, &mut watch);
         let mut decisions = Vec::with_capacity(given.size_hint().1.unwrap_or_default());
-        decisions.extend(given);
+        given.for_each(|decision| decisions.push(decision));
         let is_routed = decisions.iter().any(|one| one.variant.cluster().is_some());
         let rule = if is_routed {
             None

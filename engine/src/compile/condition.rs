@@ -9,7 +9,8 @@ use crate::condition::network::Networks;
 use crate::condition::number::Number;
 use crate::condition::pattern::{Needle, Pattern};
 use crate::condition::set::Texts;
-use crate::condition::{Comparison, Condition, Test, version};
+use crate::condition::version::Version;
+use crate::condition::{Comparison, Condition, Test};
 use watershed_proto::filter::v1::{
     Attribute as AttributeSpec, Comparison as ComparisonSpec, Condition as Spec, Operator,
     Ordering, Strings, condition::Test as TestSpec,
@@ -50,10 +51,7 @@ pub(super) fn readable_attribute<'c>(
 fn test(spec: &TestSpec, ignore_case: bool) -> Result<Test, Fault> {
     Ok(match spec {
         TestSpec::Present(_) => Test::Present,
-        TestSpec::Equals(expected) => {
-            text::length(expected, limits::VALUE_BYTES)?;
-            Test::equals(expected)
-        }
+        TestSpec::Equals(expected) => Test::Equals(value(expected)?),
         TestSpec::Prefix(prefix) => Test::Prefix(value(prefix)?),
         TestSpec::Suffix(suffix) => Test::Suffix(value(suffix)?),
         TestSpec::OneOf(strings) => {
@@ -112,9 +110,8 @@ fn compare(spec: &ComparisonSpec) -> Result<Test, Fault> {
             Ok(Test::Number(comparison, number.to_owned().into()))
         }
         Ok(Ordering::Semver) => {
-            let version = version::Expected::parse(written);
-            let version = version.ok_or_else(|| illegal("a semantic version"))?;
-            Ok(Test::Version(comparison, version.into()))
+            let version = Version::parse(written).ok_or_else(|| illegal("a semantic version"))?;
+            Ok(Test::Version(comparison, version.to_owned().into()))
         }
         Ok(Ordering::Text) => Ok(Test::Text(comparison, written.into())),
         Ok(Ordering::Unspecified) => Err(Fault::Missing),

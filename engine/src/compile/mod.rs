@@ -24,6 +24,7 @@ mod variant;
 
 pub use fault::{CompileError, Entry, EntryKind, Fault};
 
+use crate::attributes::Attributes;
 use crate::experiment::Experiment;
 use crate::plan::{ExperimentId, Plan};
 use crate::service::ServiceIndex;
@@ -82,7 +83,7 @@ pub(crate) fn plan(config: &FilterConfig) -> Result<Plan, CompileError> {
         version: config.version.as_str().into(),
         by_key: by_key(&compiled),
         experiments: compiled.into_iter().map(|one| one.experiment).collect(),
-        attributes: tables.attributes.into(),
+        attributes: Attributes::new(tables.attributes),
         conditions: tables.conditions.into(),
         units: tables.units.into(),
         segments: segment::finish(tables.segments),

@@ -82,7 +82,7 @@ fn a_valid_configuration_compiles() {
         Attribute::Query("user".into()),
         Attribute::Header("x-tier".into()),
     ];
-    assert_eq!(plan.attributes(), attributes, "each one once");
+    assert_eq!(**plan.attributes(), attributes, "each one once");
     let ordinals: Vec<_> = plan
         .experiments()
         .iter()

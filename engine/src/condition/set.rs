@@ -1,7 +1,6 @@
 //! A set of texts that is asked often and never changes: one list of 100,000 values costs no more
 //! to ask than one of ten. All texts lie in one piece of memory.
 
-use super::short::{LONG, head};
 use crate::hash::{murmur3_x86_32, murmur3_x86_32_lowercase};
 
 /// From so many texts on a table is asked; below, one after the other is compared.
@@ -14,8 +13,6 @@ pub struct Texts {
     bytes: Box<[u8]>,
     /// Where each text ends in `bytes`; it starts where the one before ends.
     ends: Box<[u32]>,
-    /// The texts as numbers; empty for large sets and where case is ignored.
-    heads: Box<[u64]>,
     /// Open addressing with linear probing, at most half full: a text's number plus one, 0 where
     /// there is none. Empty for small sets.
     table: Box<[u32]>,
@@ -43,14 +40,11 @@ impl Texts {
             ignore_case,
             bytes: bytes.into(),
             ends,
-            heads: Box::default(),
             table: Box::default(),
             longest: number(texts.iter().map(|text| text.len()).max().unwrap_or(0)),
         };
         if texts.len() >= TABLE_FROM {
             set.table = set.tabled();
-        } else if !ignore_case {
-            set.heads = set.iter().map(head).collect();
         }
         set
     }
@@ -86,17 +80,6 @@ impl Texts {
             self.text(place)
                 .is_some_and(|text| self.is_same(text, value))
         })
-    }
-
-    /// Whether the text with this head is one of the texts; `None` where heads don't tell, because
-    /// the texts are many, have no case, or it is a long one.
-    #[inline]
-    pub(super) fn contain_quickly(&self, head: Option<u64>) -> Option<bool> {
-        match head {
-            None => Some(false),
-            Some(head) if head == LONG || self.heads.is_empty() => None,
-            Some(head) => Some(self.heads.contains(&head)),
-        }
     }
 
     #[inline]
@@ -183,8 +166,6 @@ mod tests {
                         if ignore_case { text.eq_ignore_ascii_case(value) } else { text == value }
                     });
                     prop_assert_eq!(set.contain(value.as_bytes()), expected);
-                    let quickly = set.contain_quickly(Some(head(value.as_bytes())));
-                    prop_assert!(quickly.is_none_or(|quickly| quickly == expected));
                 }
             }
         }

@@ -48,45 +48,6 @@ impl<'a> Version<&'a [u8]> {
     }
 }
 
-/// A version that others are compared to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Expected {
-    whole: Version<Box<[u8]>>,
-    /// Its numbers, where it is a release whose numbers are small.
-    release: Option<u64>,
-}
-
-impl Expected {
-    /// The version, `None` where the text is none.
-    #[must_use]
-    pub fn parse(text: &[u8]) -> Option<Self> {
-        Some(Self {
-            whole: Version::parse(text)?.to_owned(),
-            release: release(text),
-        })
-    }
-
-    /// How `text` compares to this version, `None` where it is none.
-    #[must_use]
-    pub fn compare(&self, text: &[u8]) -> Option<Ordering> {
-        Some(Version::parse(text)?.compare(&self.whole))
-    }
-}
-
-impl Expected {
-    /// How the release compares to this version; `None` where one of them is no small release.
-    #[inline]
-    pub(super) fn compare_quickly(&self, release: Option<u64>) -> Option<Ordering> {
-        Some(release?.cmp(&self.release?))
-    }
-}
-
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.whole.fmt(f)
-    }
-}
-
 /// The three numbers of a release in one, in whose order releases are, where each is below 2^20.
 /// `None` for anything else, legal or not.
 #[must_use]
@@ -295,15 +256,6 @@ mod tests {
         #[test]
         fn any_bytes_are_a_version_or_none(bytes in prop::collection::vec(any::<u8>(), 0..20), text in "[0-9.+a-]{0,12}") {
             let _ = (Version::parse(&bytes), Version::parse(text.as_bytes()));
-        }
-
-        #[test]
-        fn the_short_way_leads_where_the_long_one_does(left in "[0-9]{1,2}[.][0-9][.][0-9]{1,10}([-+][a1]{0,2})?", right in "[0-9][.][0-9][.][0-9](-[a1])?") {
-            let expected = Expected::parse(right.as_bytes()).unwrap();
-            let long = Version::parse(left.as_bytes()).map(|left| left.compare(&expected.whole));
-            prop_assert_eq!(expected.compare(left.as_bytes()), long);
-            let short = expected.compare_quickly(release(left.as_bytes()));
-            prop_assert!(short.is_none() || short == long);
         }
 
         #[test]

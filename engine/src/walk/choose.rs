@@ -15,7 +15,7 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
         let experiment = candidate.experiment;
         let pin = candidate.pin;
         let bucket = match candidate.unit {
-            Some(unit) => self.bucket(&experiment.bucketer, unit),
+            Some(unit) => experiment.bucketer.bucket(unit.as_bytes()),
             None => 0,
         };
         match pin {
