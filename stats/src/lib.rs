@@ -1,0 +1,36 @@
+//! Statistics that a decision can rest on: no I/O, no clock, no randomness of its own, one method a file.
+//!
+//! What goes in is plain numbers, mostly sufficient statistics ([`Summary`]: n, mean, variance). What comes out is a
+//! struct that says everything the method found, or a [`StatsError`] that says why there is no answer. An answer never
+//! holds a NaN; where the mathematics has a limit at the edge (p = 0, an infinite bound), the limit is the answer.
+//!
+//! A tour, from the ground up:
+//!
+//! 1. [`distribution`]: normal, Student t, chi-squared, beta and friends. Upper tails are computed directly, and in
+//!    logarithms where they underflow.
+//!
+//! Conventions, everywhere: arm `a` is the control and arm `b` the treatment, a difference is `b - a`, variances are
+//! unbiased (divided by n - 1), `alpha` is the two-sided level unless it says otherwise, logarithms are natural.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing
+    )
+)]
+
+// Until the methods that use them are all here.
+#[allow(dead_code)]
+mod check;
+pub mod distribution;
+mod error;
+#[allow(dead_code)]
+mod summary;
+
+pub use error::{Result, StatsError};
+pub use summary::Summary;
