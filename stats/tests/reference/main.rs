@@ -2,7 +2,12 @@
 //! answers with the fields it computes. The folder is `WATERSHED_STATS_CASES` where that is set, else
 //! `../shared/stats-cases` beside the repository; the format is in the folder's README. Pass and fail are printed per
 //! function.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod bandits;
 mod bayesian;
