@@ -5,6 +5,8 @@ use crate::auth::Role;
 use crate::metrics::Metrics;
 use crate::model::change::{self, Applied, Change, Edit, ModelError, Precondition};
 use crate::model::{Model, role};
+use crate::resources::ResourceChanges;
+use crate::store::receipts::{Claim, Effect, Kept, Receipt};
 use crate::store::{Author, Store, StoreError};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -18,6 +20,12 @@ pub trait Publisher: Send + Sync + 'static {
     /// # Errors
     /// [`Rejected`] where a proxy could not take it.
     fn prepare(&self, model: &Model) -> Result<Publication, Rejected>;
+
+    /// What proxies would get differently of `after` than of `before`.
+    ///
+    /// # Errors
+    /// [`Rejected`] where a proxy could not take it.
+    fn preview(&self, before: &Model, after: &Model) -> Result<ResourceChanges, Rejected>;
 }
 
 /// Something prepared that is sent by calling it.
@@ -53,6 +61,24 @@ pub struct Outcome {
     pub edit: Option<Edit>,
 }
 
+/// What became of a command that may be sent again.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// It was made now.
+    Made(Outcome),
+    /// It was made before, and this was answered.
+    Repeated(Box<Kept>),
+}
+
+/// What a command would do.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// What the change would be; nothing where everything is so already.
+    pub edit: Option<Edit>,
+    /// What proxies would get differently.
+    pub resources: ResourceChanges,
+}
+
 /// Why a change was not made.
 #[derive(Debug, Error)]
 pub enum ControlError {
@@ -73,6 +99,9 @@ pub enum ControlError {
     /// It could not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another command was sent under the same idempotency key.
+    #[error("something else was sent under this idempotency key")]
+    KeyReused,
     /// The task that makes it died.
     #[error("the change was interrupted: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
@@ -130,9 +159,41 @@ impl Control {
         command: Command,
         now: Timestamp,
     ) -> Result<Outcome, ControlError> {
+        match self.change_once(command, None, now).await? {
+            Answer::Made(outcome) => Ok(outcome),
+            // Without a claim nothing is a repetition.
+            Answer::Repeated(_) => Err(ControlError::KeyReused),
+        }
+    }
+
+    /// Makes a change, or, where its author has made it before under the same claim, tells what was
+    /// answered then.
+    ///
+    /// # Errors
+    /// As [`Control::change`], and [`ControlError::KeyReused`].
+    pub async fn change_once(
+        self: &Arc<Self>,
+        command: Command,
+        claim: Option<Claim>,
+        now: Timestamp,
+    ) -> Result<Answer, ControlError> {
         // A task of its own: a caller that goes away must not leave store and model apart.
         let control = Arc::clone(self);
-        tokio::spawn(async move { control.write(&command, now).await }).await?
+        tokio::spawn(async move { control.write(&command, claim.as_ref(), now).await }).await?
+    }
+
+    /// What a command would do. Nothing is kept and nobody is told.
+    ///
+    /// # Errors
+    /// [`ControlError`] where it would not be made.
+    pub fn preview(&self, command: &Command, now: Timestamp) -> Result<Preview, ControlError> {
+        let current = self.model();
+        let Applied { model, edit } = applied(&current, command, now)?;
+        let resources = match &edit {
+            Some(_) => self.publisher.preview(&current, &model)?,
+            None => ResourceChanges::new(),
+        };
+        Ok(Preview { edit, resources })
     }
 
     /// Whether the store answers.
@@ -143,14 +204,19 @@ impl Control {
         self.store.ping().await
     }
 
-    async fn write(&self, command: &Command, now: Timestamp) -> Result<Outcome, ControlError> {
+    async fn write(
+        &self,
+        command: &Command,
+        claim: Option<&Claim>,
+        now: Timestamp,
+    ) -> Result<Answer, ControlError> {
         let _writing = self.writing.lock().await;
-        match self.try_write(command, now).await {
+        match self.try_write(command, claim, now).await {
             Err(ControlError::Store(fault)) => {
                 // What the store holds is the truth, whoever wrote it and however far we came.
                 self.reload().await?;
                 match fault {
-                    StoreError::Raced => self.try_write(command, now).await,
+                    StoreError::Raced => self.try_write(command, claim, now).await,
                     fault => Err(fault.into()),
                 }
             }
@@ -158,24 +224,32 @@ impl Control {
         }
     }
 
-    async fn try_write(&self, command: &Command, now: Timestamp) -> Result<Outcome, ControlError> {
-        let current = self.model();
-        // Here and not earlier: what a change needs depends on the model that it changes.
-        let needed = role::needed(&current, &command.change);
-        if !command.role.may(needed) {
-            let role = command.role;
-            return Err(ControlError::Forbidden { role, needed });
+    async fn try_write(
+        &self,
+        command: &Command,
+        claim: Option<&Claim>,
+        now: Timestamp,
+    ) -> Result<Answer, ControlError> {
+        if let Some(claim) = claim
+            && let Some(kept) = self.answered(&command.author.actor, claim, now).await?
+        {
+            return Ok(Answer::Repeated(Box::new(kept)));
         }
-        let Applied { model, edit } =
-            change::apply(&current, &command.change, command.precondition, now)?;
+        let current = self.model();
+        let Applied { model, edit } = applied(&current, command, now)?;
+        let receipt = claim.map(|claim| receipt(&model, edit.as_ref(), command, claim, now));
         let Some(edit) = edit else {
-            return Ok(Outcome {
+            if let Some(receipt) = &receipt {
+                self.store.keep_receipt(receipt).await?;
+            }
+            return Ok(Answer::Made(Outcome {
                 model: current,
                 edit: None,
-            });
+            }));
         };
         let publish = self.publisher.prepare(&model)?;
-        self.store.commit(&edit, &command.author).await?;
+        let receipt = receipt.as_ref();
+        self.store.commit(&edit, &command.author, receipt).await?;
         let model = Arc::new(model);
         self.model.send_replace(Arc::clone(&model));
         publish();
@@ -188,10 +262,24 @@ impl Control {
             actor = command.author.actor,
             "changed"
         );
-        Ok(Outcome {
+        Ok(Answer::Made(Outcome {
             model,
             edit: Some(edit),
-        })
+        }))
+    }
+
+    /// What was answered under this claim.
+    async fn answered(
+        &self,
+        actor: &str,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<Option<Kept>, ControlError> {
+        let kept = self.store.receipt(actor, &claim.key, now).await?;
+        match kept {
+            Some(kept) if kept.fingerprint != claim.fingerprint => Err(ControlError::KeyReused),
+            kept => Ok(kept),
+        }
     }
 
     async fn reload(&self) -> Result<(), ControlError> {
@@ -203,6 +291,41 @@ impl Control {
         self.model.send_replace(Arc::new(model));
         publish();
         Ok(())
+    }
+}
+
+/// The model with the command's change, where its author may make it. What a change needs depends on
+/// the model that it changes, so that this is decided on no other.
+fn applied(model: &Model, command: &Command, now: Timestamp) -> Result<Applied, ControlError> {
+    let needed = role::needed(model, &command.change);
+    if !command.role.may(needed) {
+        let role = command.role;
+        return Err(ControlError::Forbidden { role, needed });
+    }
+    let (change, precondition) = (&command.change, command.precondition);
+    Ok(change::apply(model, change, precondition, now)?)
+}
+
+/// What will have been answered to `command`, which made `edit` and so `model`.
+fn receipt(
+    model: &Model,
+    edit: Option<&Edit>,
+    command: &Command,
+    claim: &Claim,
+    now: Timestamp,
+) -> Receipt {
+    let (kind, key) = command.change.target();
+    let entry = model.entry(kind, key);
+    Receipt {
+        actor: command.author.actor.clone(),
+        claim: claim.clone(),
+        at: now,
+        effect: match (&entry, edit) {
+            (None, _) => Effect::Removed,
+            (_, Some(edit)) if edit.before.is_none() => Effect::Created,
+            _ => Effect::Changed,
+        },
+        meta: entry.map(|entry| entry.meta()),
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::ads::Fleets;
 use crate::control::{Publication, Publisher, Rejected};
 use crate::model::Model;
-use crate::resources::{self, Settings};
+use crate::resources::{self, ResourceChanges, Settings};
 use std::sync::Arc;
 
 /// Publishes models to fleets.
@@ -30,5 +30,11 @@ impl Publisher for FleetPublisher {
                 })?;
         let fleets = Arc::clone(&self.fleets);
         Ok(Box::new(move || fleets.publish(snapshots)))
+    }
+
+    fn preview(&self, before: &Model, after: &Model) -> Result<ResourceChanges, Rejected> {
+        resources::difference(before, after, &self.settings).map_err(|fault| Rejected {
+            reason: fault.to_string(),
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::AppState;
 use super::error::Problem;
+use super::idempotency::{Repeat, claim};
 use crate::auth::{Principal, Role};
 use crate::store::Origin;
 use axum::extract::{ConnectInfo, Request, State};
@@ -22,7 +23,7 @@ pub(super) struct Caller {
 
 /// Lets requests through of those who have the role.
 pub(super) async fn authorize(
-    State((api, needed)): State<(AppState, Role)>,
+    State((api, needed, repeat)): State<(AppState, Role, Repeat)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -34,6 +35,7 @@ pub(super) async fn authorize(
     request
         .extensions_mut()
         .insert(Caller { principal, origin });
+    let request = claim(request, repeat).await?;
     Ok(next.run(request).await)
 }
 

@@ -3,10 +3,13 @@
 use super::AppState;
 use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
+use super::idempotency::replay;
 use super::input::Input;
-use super::request::{Name, Parameters, Terms, Write};
+use super::list::{AnyQuery, ExperimentQuery, ListQuery, PAGE_BYTES};
+use super::preview;
+use super::request::{Asked, Name, Terms, Write};
 use crate::auth::Role;
-use crate::control::{Command, Outcome};
+use crate::control::{Answer, Command, Outcome};
 use crate::model::change::{Change, Spec};
 use crate::model::cluster::ClusterSpec;
 use crate::model::document::{Body, Document, ExperimentBody, SpecBody};
@@ -24,6 +27,7 @@ use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
 use std::convert::identity;
 
 /// A spec that has documents.
@@ -35,6 +39,8 @@ pub(super) trait Resource: DeserializeOwned + JsonSchema + Send + 'static {
     const REMOVER: Role;
     /// What its documents say beside name, revision and times.
     type Body: JsonSchema;
+    /// Which of them can be asked for.
+    type Query: ListQuery;
 
     /// As one of all specs.
     fn into_spec(self) -> Spec;
@@ -42,12 +48,13 @@ pub(super) trait Resource: DeserializeOwned + JsonSchema + Send + 'static {
 
 /// Each kind with its spec.
 macro_rules! resource {
-    ($spec:ty, $kind:ident, $wrap:expr, $writer:ident, $remover:ident, $body:ty) => {
+    ($spec:ty, $kind:ident, $wrap:expr, $writer:ident, $remover:ident, $body:ty, $query:ty) => {
         impl Resource for $spec {
             const KIND: Kind = Kind::$kind;
             const WRITER: Role = Role::$writer;
             const REMOVER: Role = Role::$remover;
             type Body = $body;
+            type Query = $query;
 
             fn into_spec(self) -> Spec {
                 Spec::$kind($wrap(self))
@@ -62,7 +69,8 @@ resource!(
     identity,
     Editor,
     Operator,
-    SpecBody<Self>
+    SpecBody<Self>,
+    AnyQuery
 );
 resource!(
     SegmentSpec,
@@ -70,7 +78,8 @@ resource!(
     Box::new,
     Editor,
     Operator,
-    SpecBody<Self>
+    SpecBody<Self>,
+    AnyQuery
 );
 resource!(
     ServiceSpec,
@@ -78,16 +87,26 @@ resource!(
     identity,
     Operator,
     Operator,
-    SpecBody<Self>
+    SpecBody<Self>,
+    AnyQuery
 );
-resource!(LayerSpec, Layer, identity, Editor, Operator, SpecBody<Self>);
+resource!(
+    LayerSpec,
+    Layer,
+    identity,
+    Editor,
+    Operator,
+    SpecBody<Self>,
+    AnyQuery
+);
 resource!(
     HoldoutSpec,
     Holdout,
     identity,
     Operator,
     Operator,
-    SpecBody<Self>
+    SpecBody<Self>,
+    AnyQuery
 );
 resource!(
     ExperimentSpec,
@@ -95,7 +114,8 @@ resource!(
     Box::new,
     Editor,
     Editor,
-    ExperimentBody
+    ExperimentBody,
+    ExperimentQuery
 );
 
 /// What every collection of documents can do.
@@ -111,7 +131,8 @@ pub(super) fn endpoints<R: Resource>() -> Vec<Endpoint> {
                 format!("list_{kind}s"),
                 format!("Every {kind}, by key"),
             )
-            .answers::<Listing<R::Body>>(200, "The documents."),
+            .query::<R::Query>()
+            .answers::<Listing<R::Body>>(200, "A page of documents."),
         Endpoint::new(Verb::Get, one.clone(), Role::Viewer, get::<R>)
             .says(tag, format!("get_{kind}"), format!("One {kind}"))
             .answers_tagged::<Document<R::Body>>(200, "The document."),
@@ -121,8 +142,7 @@ pub(super) fn endpoints<R: Resource>() -> Vec<Endpoint> {
                 format!("put_{kind}"),
                 format!("Makes or changes a {kind}"),
             )
-            .query::<Parameters>()
-            .precondition()
+            .changes()
             .body::<R>()
             .answers_tagged::<Document<R::Body>>(200, "It says this now, or said so already.")
             .answers_tagged::<Document<R::Body>>(201, "It was made."),
@@ -132,8 +152,7 @@ pub(super) fn endpoints<R: Resource>() -> Vec<Endpoint> {
                 format!("delete_{kind}"),
                 format!("Takes a {kind} away"),
             )
-            .query::<Parameters>()
-            .precondition()
+            .changes()
             .answers_empty("It is gone."),
     ]
 }
@@ -151,19 +170,47 @@ fn plural(kind: Kind) -> &'static str {
     }
 }
 
-/// A list of documents.
+/// A page of documents.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "{B}List")]
-pub(super) struct Listing<B = Body> {
+struct Listing<B = Body> {
     items: Vec<Document<B>>,
+    /// The cursor of the next page, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Key>,
 }
 
-/// `GET /v1/{kind}s`: every document, by key.
-async fn list<R: Resource>(State(api): State<AppState>) -> Json<Listing> {
+/// `GET /v1/{kind}s`: a page of the documents that are asked for, by key.
+async fn list<R: Resource>(
+    State(api): State<AppState>,
+    Asked(query): Asked<R::Query>,
+) -> Result<Response, Problem> {
+    let page = query.page()?;
     let entries = api.control.model().entries(R::KIND);
-    Json(Listing {
-        items: entries.iter().map(Entry::document).collect(),
-    })
+    let mut wanted = entries
+        .iter()
+        .filter(|entry| page.reaches(entry) && query.wants(entry))
+        .peekable();
+    let mut bytes = 0_usize;
+    let mut items = Vec::new();
+    let mut last = None;
+    while items.len() < page.limit && bytes < PAGE_BYTES {
+        let Some(entry) = wanted.next() else { break };
+        let item = to_raw_value(&entry.document()).map_err(|_| Problem::internal())?;
+        bytes = bytes.saturating_add(item.get().len());
+        last = Some(entry.key());
+        items.push(item);
+    }
+    let next = last.filter(|_| wanted.peek().is_some()).cloned();
+    Ok(Json(RawListing { items, next }).into_response())
+}
+
+/// A [`Listing`] whose documents are written already, so that their length is known.
+#[derive(Serialize)]
+struct RawListing {
+    items: Vec<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Key>,
 }
 
 /// `GET /v1/{kind}s/{key}`
@@ -191,13 +238,13 @@ async fn put<R: Resource>(
 async fn delete<R: Resource>(
     State(api): State<AppState>,
     write: Write,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let change = Change::Delete(R::KIND, write.key.clone());
-    make(&api, write.terms, change).await?;
-    Ok(StatusCode::NO_CONTENT)
+    change_document(&api, write.terms, change).await
 }
 
-/// Makes a change and shows the document as it is then.
+/// Makes a change and shows the document as it is then, if there is one; or shows only what would
+/// become of it.
 pub(super) async fn change_document(
     api: &AppState,
     terms: Terms,
@@ -205,8 +252,24 @@ pub(super) async fn change_document(
 ) -> Result<Response, Problem> {
     let (kind, key) = change.target();
     let key = key.clone();
-    let Outcome { model, edit } = make(api, terms, change).await?;
-    let entry = model.entry(kind, &key).ok_or_else(Problem::internal)?;
+    let command = Command {
+        change,
+        precondition: terms.precondition,
+        author: terms.author,
+        role: terms.role,
+    };
+    let now = (api.clock)();
+    if terms.dry_run {
+        return preview::show(api.control.preview(&command, now)?);
+    }
+    let answer = api.control.change_once(command, terms.claim, now).await?;
+    let Outcome { model, edit } = match answer {
+        Answer::Made(outcome) => outcome,
+        Answer::Repeated(kept) => return Ok(replay(*kept)),
+    };
+    let Some(entry) = model.entry(kind, &key) else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
     let made = edit.is_some_and(|edit| edit.before.is_none());
     let status = if made {
         StatusCode::CREATED
@@ -214,16 +277,6 @@ pub(super) async fn change_document(
         StatusCode::OK
     };
     Ok(show(status, &entry))
-}
-
-async fn make(api: &AppState, terms: Terms, change: Change) -> Result<Outcome, Problem> {
-    let command = Command {
-        change,
-        precondition: terms.precondition,
-        author: terms.author,
-        role: terms.role,
-    };
-    Ok(api.control.change(command, (api.clock)()).await?)
 }
 
 pub(super) fn show(status: StatusCode, entry: &Entry) -> Response {

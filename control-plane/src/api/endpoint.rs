@@ -3,6 +3,8 @@
 //! three can know an endpoint that another does not.
 
 use super::AppState;
+use super::idempotency::Repeat;
+use super::request::Parameters;
 use crate::auth::{Access, Role};
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -42,6 +44,10 @@ pub(super) struct Operation {
     pub(super) query: Option<SchemaOf>,
     /// Whether it reads `If-Match`.
     pub(super) precondition: bool,
+    /// Whether it can be only tried.
+    pub(super) previews: bool,
+    /// What it makes of an `Idempotency-Key`.
+    pub(super) repeat: Repeat,
     pub(super) body: Option<SchemaOf>,
     pub(super) answers: Vec<Answer>,
 }
@@ -118,6 +124,8 @@ impl Endpoint {
                 tag: "",
                 query: None,
                 precondition: false,
+                previews: false,
+                repeat: Repeat::Harmless,
                 body: None,
                 answers: Vec::new(),
             },
@@ -148,10 +156,20 @@ impl Endpoint {
         self
     }
 
-    /// It reads `If-Match`.
-    pub(super) fn precondition(mut self) -> Self {
+    /// It changes the model: for a reason, on a condition, only tried where that is asked for, and once
+    /// where it is sent again.
+    pub(super) fn changes(mut self) -> Self {
         self.operation.precondition = true;
-        self
+        self.operation.previews = true;
+        self.operation.repeat = Repeat::Answered;
+        self.query::<Parameters>()
+    }
+
+    /// It does something that is not the model's: for a reason, and only tried where that is asked for.
+    pub(super) fn acts(mut self) -> Self {
+        self.operation.previews = true;
+        self.operation.repeat = Repeat::Refused;
+        self.query::<Parameters>()
     }
 
     /// It reads a body.

@@ -195,6 +195,12 @@ impl From<ControlError> for Problem {
                 tracing::error!(%fault, "a change could not be kept");
                 Self::unavailable("the change could not be kept; see the server's log")
             }
+            ControlError::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                problem!("idempotency-key-reused"),
+                "This Idempotency-Key stands for another request",
+                "send a new key with a new request",
+            ),
             ControlError::Interrupted(fault) => {
                 tracing::error!(%fault, "a change was interrupted");
                 Self::internal()

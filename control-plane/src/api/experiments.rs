@@ -5,7 +5,7 @@ use super::documents::change_document;
 use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
-use super::request::{Parameters, Write};
+use super::request::Write;
 use crate::auth::Role;
 use crate::model::change::Change;
 use crate::model::decision::DecisionSpec;
@@ -36,8 +36,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 fn documented(endpoint: Endpoint, id: String, summary: &'static str) -> Endpoint {
     endpoint
         .says("experiments", id, summary)
-        .query::<Parameters>()
-        .precondition()
+        .changes()
         .answers_tagged::<Document<ExperimentBody>>(200, "The experiment as it is now.")
 }
 

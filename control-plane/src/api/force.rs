@@ -7,7 +7,8 @@ use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
 use super::keys::{tail, unkept};
-use super::request::{Parameters, Write};
+use super::preview;
+use super::request::Write;
 use crate::auth::Role;
 use crate::model::duration::Seconds;
 use crate::model::settings::{ForceSpec, SettingsDesign, SettingsSpec};
@@ -15,6 +16,8 @@ use crate::model::{Experiment, Faults, Key, Kind};
 use crate::store::audit::Event;
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,7 +66,7 @@ pub(super) fn endpoint() -> Endpoint {
         "force_experiment",
         "Signs a token that gives its bearer one variant",
     )
-    .query::<Parameters>()
+    .acts()
     .body::<ForceRequest>()
     .answers::<Forced>(200, "The token, and where to put it.")
 }
@@ -73,7 +76,7 @@ async fn post(
     State(api): State<AppState>,
     write: Write,
     Input(request): Input<ForceRequest>,
-) -> Result<Json<Forced>, Problem> {
+) -> Result<Response, Problem> {
     let model = api.control.model();
     let experiment = model.experiments.get(&write.key);
     let experiment = experiment.ok_or_else(|| missing(Kind::Experiment, &write.key))?;
@@ -98,6 +101,9 @@ async fn post(
     let token = token.ok_or_else(|| {
         Problem::unready("the settings have no signing key; put one into /v1/settings")
     })?;
+    if write.terms.dry_run {
+        return Ok(preview::nothing());
+    }
     let event = Event {
         at: now,
         author: write.terms.author,
@@ -116,13 +122,14 @@ async fn post(
         .map_err(|fault| unkept(&fault))?;
     let actor = event.author.actor;
     tracing::info!(actor, experiment = force.experiment, variant = force.variant, %expires_at, "a force token was signed");
-    Ok(Json(Forced {
+    let forced = Json(Forced {
         token,
         experiment: write.key,
         variant: force.variant,
         expires_at,
         places,
-    }))
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store")], forced).into_response())
 }
 
 fn keys(settings: &SettingsDesign) -> Option<Keys> {

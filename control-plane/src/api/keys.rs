@@ -5,7 +5,8 @@ use super::AppState;
 use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
-use super::request::{Parameters, Terms, Write};
+use super::preview;
+use super::request::{Terms, Write};
 use crate::auth::key::RANDOM_BYTES;
 use crate::auth::{KeyRecord, NewKey, Role};
 use crate::model::duration::Seconds;
@@ -80,7 +81,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<KeyList>(200, "What is known of them; not the keys themselves."),
         Endpoint::new(Verb::Post, "/v1/keys", Role::Admin, create)
             .says("keys", "create_key", "Makes a key")
-            .query::<Parameters>()
+            .acts()
             .body::<KeyRequest>()
             .answers::<ShownKey>(201, "The key; it is not shown again."),
         Endpoint::new(Verb::Delete, "/v1/keys/{key}", Role::Admin, revoke)
@@ -89,7 +90,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "revoke_key",
                 "Revokes the key of that name, for good",
             )
-            .query::<Parameters>()
+            .acts()
             .answers_empty("It counts no more."),
     ]
 }
@@ -120,6 +121,9 @@ async fn create(
         let detail = format!("there are {MAX_KEYS} keys; revoke one first");
         return Err(Problem::exists(detail));
     }
+    if terms.dry_run {
+        return Ok(preview::nothing());
+    }
     let revision = api.control.model().revision;
     let (record, text) = make(name, request.role, &terms.author, now, expires_at)?;
     let event = event(&record, "create", terms.author, now, revision)?;
@@ -141,12 +145,15 @@ async fn create(
 }
 
 /// `DELETE /v1/keys/{name}`: also where it was revoked already, so that it can be repeated.
-async fn revoke(State(api): State<AppState>, write: Write) -> Result<StatusCode, Problem> {
+async fn revoke(State(api): State<AppState>, write: Write) -> Result<Response, Problem> {
     let keys = api.store.keys().await.map_err(unreadable)?;
     let Some(record) = keys.into_iter().find(|key| key.name == write.key) else {
         let detail = format!("there is no key `{}`", write.key);
         return Err(Problem::not_found(detail));
     };
+    if write.terms.dry_run {
+        return Ok(preview::nothing());
+    }
     let revision = api.control.model().revision;
     let event = event(
         &record,
@@ -158,7 +165,7 @@ async fn revoke(State(api): State<AppState>, write: Write) -> Result<StatusCode,
     let revoked = api.store.revoke_key(&record.id, &event).await;
     revoked.map_err(|fault| unkept(&fault))?;
     api.gate.reload().await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Makes an admin key where there never was a key; gives it to be shown. Nothing where there was one,

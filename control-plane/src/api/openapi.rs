@@ -3,6 +3,8 @@
 
 use super::endpoint::{Answer, Content, Endpoint, Operation, Verb};
 use super::error::Problem;
+use super::idempotency::{self, Repeat};
+use super::preview::Preview;
 use crate::auth::{Access, Role};
 use crate::model::Key;
 use schemars::generate::SchemaSettings;
@@ -120,6 +122,14 @@ fn parameters(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Vec<Value
             "schema": {"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\")$"},
         }));
     }
+    if endpoint.operation.repeat == Repeat::Answered {
+        parameters.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Any text; sent again with the same request within a day, it gets the same answer.",
+            "schema": {"type": "string", "pattern": format!("^[!-~]{{1,{}}}$", idempotency::MAX_KEY)},
+        }));
+    }
     if endpoint.verb != Verb::Get && endpoint.operation.query.is_some() {
         parameters.push(json!({
             "name": "X-Change-Reason",
@@ -180,7 +190,20 @@ fn query_parameter(name: &str, schema: Value, required: bool) -> Value {
 fn responses(operation: &Operation, problem: &Schema, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     for answer in &operation.answers {
-        responses.insert(answer.status.to_string(), response(answer, generator));
+        let preview = operation.previews && answer.status == 200;
+        responses.insert(
+            answer.status.to_string(),
+            response(answer, preview, generator),
+        );
+    }
+    if operation.previews && !responses.contains_key("200") {
+        let schema = generator.subschema_for::<Preview>();
+        let said = "What would change, where `dry_run` is true.";
+        let content = json!({JSON: {"schema": schema}});
+        responses.insert(
+            "200".to_owned(),
+            json!({"description": said, "content": content}),
+        );
     }
     let problem = json!({
         "description": "What is wrong, and where.",
@@ -190,12 +213,16 @@ fn responses(operation: &Operation, problem: &Schema, generator: &mut SchemaGene
     responses.into()
 }
 
-fn response(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
+fn response(answer: &Answer, preview: bool, generator: &mut SchemaGenerator) -> Value {
     let mut response = Map::new();
     let mut say = |field: &str, value: Value| drop(response.insert(field.to_owned(), value));
     say("description", answer.description.into());
     match &answer.content {
         Content::Empty => {}
+        Content::Json(schema) if preview => {
+            let one_of = [schema(generator), generator.subschema_for::<Preview>()];
+            say("content", json!({JSON: {"schema": {"anyOf": one_of}}}));
+        }
         Content::Json(schema) => say("content", json!({JSON: {"schema": schema(generator)}})),
         Content::Text(content_type) => {
             say(

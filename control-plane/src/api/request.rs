@@ -7,6 +7,7 @@ use crate::auth::Role;
 use crate::model::Key;
 use crate::model::change::Precondition;
 use crate::store::Author;
+use crate::store::receipts::Claim;
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
@@ -36,6 +37,10 @@ pub(super) struct Terms {
     pub(super) precondition: Precondition,
     pub(super) author: Author,
     pub(super) role: Role,
+    /// Whether to tell only what would change.
+    pub(super) dry_run: bool,
+    /// What the author calls the write, where they may send it again.
+    pub(super) claim: Option<Claim>,
 }
 
 /// Unknown parameters are refused: one that means "do not really" must not be overlooked.
@@ -45,6 +50,8 @@ pub(super) struct Parameters {
     /// Why, for the audit.
     #[schemars(length(max = 1024))]
     reason: Option<String>,
+    /// Only tells what would change, and keeps nothing.
+    dry_run: Option<bool>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Name {
@@ -100,6 +107,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Terms {
                 origin,
             },
             role: principal.role,
+            dry_run: parameters.dry_run.unwrap_or(false),
+            claim: parts.extensions.get::<Claim>().cloned(),
         })
     }
 }

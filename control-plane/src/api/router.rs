@@ -46,11 +46,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// The whole API.
 pub fn router(api: AppState) -> Router {
     let route = |router: Router<AppState>, endpoint: Endpoint| {
+        let repeat = endpoint.operation.repeat;
         let Endpoint { path, handler, .. } = endpoint;
         let handler = match endpoint.access {
             Access::Open => handler,
             Access::Role(role) => {
-                handler.route_layer(from_fn_with_state((api.clone(), role), authorize))
+                handler.route_layer(from_fn_with_state((api.clone(), role, repeat), authorize))
             }
         };
         router.route(&path, handler)

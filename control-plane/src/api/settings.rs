@@ -6,7 +6,7 @@ use super::documents::{change_document, show};
 use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
 use super::input::Input;
-use super::request::{Parameters, Terms};
+use super::request::Terms;
 use crate::auth::Role;
 use crate::model::change::{Change, Spec};
 use crate::model::document::{Document, SpecBody};
@@ -26,8 +26,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers_tagged::<Document<SpecBody<SettingsSpec>>>(200, "The document."),
         Endpoint::new(Verb::Put, path, Role::Admin, put)
             .says("settings", "put_settings", "Changes the settings")
-            .query::<Parameters>()
-            .precondition()
+            .changes()
             .body::<SettingsSpec>()
             .answers_tagged::<Document<SpecBody<SettingsSpec>>>(200, "They say this now.")
             .answers_tagged::<Document<SpecBody<SettingsSpec>>>(201, "They were said first."),

@@ -4,7 +4,7 @@ use super::AppState;
 use super::documents::change_document;
 use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
-use super::request::{Parameters, Terms, Write};
+use super::request::{Terms, Write};
 use super::settings::settings_key;
 use crate::auth::Role;
 use crate::model::Kind;
@@ -63,8 +63,7 @@ fn documented<B: JsonSchema>(
     };
     endpoint
         .says(tag, format!("{}_{kind}", switch.as_str()), summary)
-        .query::<Parameters>()
-        .precondition()
+        .changes()
         .answers_tagged::<Document<B>>(200, "The document as it is now.")
 }
 

@@ -16,6 +16,10 @@ struct Recorder {
 }
 
 impl Publisher for Recorder {
+    fn preview(&self, _: &Model, after: &Model) -> Result<ResourceChanges, Rejected> {
+        self.prepare(after).map(|_| ResourceChanges::new())
+    }
+
     fn prepare(&self, model: &Model) -> Result<Publication, Rejected> {
         if self.refuses.load(Ordering::Relaxed) {
             return Err(Rejected {

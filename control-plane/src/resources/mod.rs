@@ -2,6 +2,7 @@
 //! before it is made, and pinned by golden files. Sending them is [`crate::ads`]'s.
 
 mod cluster;
+mod difference;
 mod extension;
 mod filter_config;
 mod filter_message;
@@ -13,6 +14,7 @@ mod service;
 mod tests;
 mod wire;
 
+pub use difference::{NameChanges, ResourceChanges, difference};
 pub use extension::FLEET_EXTENSION;
 
 use crate::model::cluster::{ClusterDesign, Discovery};

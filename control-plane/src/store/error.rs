@@ -73,6 +73,14 @@ pub enum StoreError {
         /// What is wrong with it.
         fault: Box<RowError>,
     },
+    /// A receipt is not what we wrote.
+    #[error("table receipts, row idempotency_key={key}: {fault}")]
+    ReceiptRow {
+        /// The receipt's key.
+        key: String,
+        /// What is wrong with it.
+        fault: Box<RowError>,
+    },
     /// Each row is good, but not with another.
     #[error("the stored model contradicts itself: {0}")]
     Inconsistent(Box<Conflict>),
@@ -111,6 +119,9 @@ pub enum RowError {
     /// A name is not one.
     #[error("the name is not a key")]
     Name,
+    /// What a write did is not known.
+    #[error("there is no such status")]
+    Effect,
     /// A role is not one.
     #[error("there is no such role")]
     Role,

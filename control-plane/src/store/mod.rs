@@ -12,6 +12,7 @@ mod documents;
 mod error;
 mod keys;
 mod open;
+pub mod receipts;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ pub use error::StoreError;
 use crate::model::Model;
 use crate::model::change::Edit;
 use crate::model::integrity;
+use receipts::Receipt;
 use sqlx::AnyPool;
 
 /// An open database.
@@ -68,15 +70,23 @@ impl Store {
         Ok(model)
     }
 
-    /// Keeps one edit and its records, all or nothing. When it returns, they are on disk.
+    /// Keeps one edit and its records, and the receipt of whoever may send it again, all or nothing. When it returns, they are on disk.
     ///
     /// # Errors
     /// [`StoreError::Raced`] where another writer has made this revision: nothing was kept. After
     /// any other error only [`Store::load`] can tell what was.
-    pub async fn commit(&self, edit: &Edit, author: &Author) -> Result<(), StoreError> {
+    pub async fn commit(
+        &self,
+        edit: &Edit,
+        author: &Author,
+        receipt: Option<&Receipt>,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         changes::insert(&mut transaction, edit, author).await?;
         audit::insert(&mut transaction, &audit::Event::of(edit, author)).await?;
+        if let Some(receipt) = receipt {
+            receipts::insert(&mut transaction, receipt).await?;
+        }
         match &edit.after {
             Some(entry) => documents::put(&mut transaction, entry).await?,
             None => documents::delete(&mut transaction, edit.kind, &edit.key).await?,

@@ -53,7 +53,7 @@ fn apply(model: &Model, change: &Change) -> Applied {
 
 async fn commit(store: &Store, model: &Model, change: &Change) -> Model {
     let Applied { model, edit } = apply(model, change);
-    store.commit(&edit.unwrap(), &author()).await.unwrap();
+    store.commit(&edit.unwrap(), &author(), None).await.unwrap();
     model
 }
 
@@ -143,9 +143,10 @@ async fn two_writers_never_make_the_same_revision_and_the_loser_leaves_nothing()
     let two = Store::open(&path).await.unwrap();
     let first = apply(&model, &cluster("first", 80)).edit.unwrap();
     let second = apply(&model, &cluster("second", 80)).edit.unwrap();
-    let (first, second) = tokio::join!(async { one.commit(&first, &author()).await }, async {
-        two.commit(&second, &author()).await
-    },);
+    let (first, second) =
+        tokio::join!(async { one.commit(&first, &author(), None).await }, async {
+            two.commit(&second, &author(), None).await
+        },);
     let raced = [first, second]
         .into_iter()
         .filter(|outcome| matches!(outcome, Err(StoreError::Raced)))

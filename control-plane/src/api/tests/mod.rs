@@ -7,7 +7,9 @@ mod evaluate;
 mod garbage;
 mod golden;
 mod keys;
+mod list;
 mod openapi;
+mod repeat;
 mod resources;
 mod settings;
 mod status;
@@ -18,6 +20,7 @@ use crate::auth::KeyHash;
 use crate::control::{Control, Publication, Publisher, Rejected};
 use crate::metrics::Metrics;
 use crate::model::Model;
+use crate::resources::{ResourceChanges, Settings, difference};
 use crate::store::Store;
 use axum::Router;
 use axum::body::Body;
@@ -47,6 +50,13 @@ impl ProxyStatus for Fleets {
 struct Proxies;
 
 impl Publisher for Proxies {
+    fn preview(&self, before: &Model, after: &Model) -> Result<ResourceChanges, Rejected> {
+        self.prepare(after).map(drop)?;
+        let wasm_path = "/watershed.wasm".to_owned();
+        let changes = difference(before, after, &Settings { wasm_path });
+        Ok(changes.unwrap())
+    }
+
     fn prepare(&self, model: &Model) -> Result<Publication, Rejected> {
         if model.layers.contains_key("unpublishable") {
             let reason = "fleet default: the filter would refuse it".to_owned();
@@ -133,6 +143,25 @@ impl Server {
             control,
             fleets,
             folder,
+        }
+    }
+
+    /// The same with another control over the same store, as after a restart.
+    async fn with_control(self, control: Arc<Control>) -> Self {
+        let gate = Gate::open(Auth::Open, self.store.clone(), Arc::default(), clock);
+        let state = AppState {
+            control: control.clone(),
+            proxies: self.fleets.clone(),
+            metrics: Arc::default(),
+            gate: gate.await.unwrap(),
+            store: self.store.clone(),
+            clock,
+        };
+        let router = router(state);
+        Self {
+            router,
+            control,
+            ..self
         }
     }
 

@@ -288,7 +288,7 @@ async fn a_reason_is_kept_and_unknown_parameters_are_refused() {
     let server = Server::filled().await;
     let path = "/v1/experiments/x/start?reason=ticket%2017";
     assert_eq!(server.post(path).await.status, StatusCode::OK);
-    for bad in ["dry_run=true", "reason=a&reason=b"] {
+    for bad in ["really=no", "reason=a&reason=b"] {
         server
             .post(&format!("/v1/experiments/x/pause?{bad}"))
             .await

@@ -42,7 +42,7 @@ fn layer(layer: &str) -> Change {
 async fn commit(store: &Store, model: &Model, change: &Change, now: Timestamp) -> Model {
     let Applied { model, edit } = change::apply(model, change, Precondition::None, now).unwrap();
     store
-        .commit(&edit.unwrap(), &author("key:a"))
+        .commit(&edit.unwrap(), &author("key:a"), None)
         .await
         .unwrap();
     model
