@@ -9,6 +9,10 @@
 //! 1. [`distribution`]: normal, Student t, chi-squared, beta and friends. Upper tails are computed directly, and in
 //!    logarithms where they underflow.
 //!
+//! 2. [`sequential`]: looking more than once. Group-sequential boundaries, confidence sequences, mSPRT.
+//! 3. [`drift`]: has a distribution moved. Kolmogorov-Smirnov, PSI, control charts.
+//! 4. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
+//!
 //! Conventions, everywhere: arm `a` is the control and arm `b` the treatment, a difference is `b - a`, variances are
 //! unbiased (divided by n - 1), `alpha` is the two-sided level unless it says otherwise, logarithms are natural.
 
@@ -25,10 +29,14 @@
 )]
 
 // Until the methods that use them are all here.
+pub mod bandit;
 #[allow(dead_code)]
 mod check;
 pub mod distribution;
+pub mod drift;
 mod error;
+mod quadrature;
+pub mod sequential;
 #[allow(dead_code)]
 mod summary;
 

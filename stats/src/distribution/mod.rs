@@ -2,4 +2,5 @@
 //! the other tail, and has a logarithm (`log_sf`) for where it underflows. Relative errors are stated where they are
 //! made; the reference cases hold every function to them.
 
+pub mod kolmogorov;
 pub mod normal;

@@ -1,6 +1,6 @@
 //! Cases of [`watershed_stats::distribution`].
 
-use watershed_stats::distribution::normal;
+use watershed_stats::distribution::{kolmogorov, normal};
 
 use crate::compare::Outcome;
 use crate::fields;
@@ -12,7 +12,6 @@ pub const LATER: &[&str] = &[
     "beta_quantile",
     "chi2",
     "chi2_quantile",
-    "kolmogorov_limit",
     "noncentral_t",
     "student_t",
     "student_t_quantile",
@@ -28,6 +27,7 @@ pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
                 ("logsf", normal::log_sf(x))
             ]
         }
+        "kolmogorov_limit" => fields![("sf", kolmogorov::sf(inputs.number("x")))],
         "normal_quantile" => normal_quantile(inputs.number("p")),
         _ => return None,
     })

@@ -27,6 +27,13 @@ impl<'a> Inputs<'a> {
         number(&self.0[name]).unwrap_or(default)
     }
 
+    pub fn count(&self, name: &str) -> usize {
+        self.0[name]
+            .as_u64()
+            .and_then(|count| usize::try_from(count).ok())
+            .unwrap_or_else(|| panic!("no count `{name}`"))
+    }
+
     pub fn numbers(&self, name: &str) -> Vec<f64> {
         list(&self.0[name]).unwrap_or_else(|| panic!("no list of numbers `{name}`"))
     }
@@ -64,6 +71,15 @@ impl<'a> Inputs<'a> {
             .as_bool()
             .unwrap_or_else(|| panic!("no flag `{name}`"))
     }
+}
+
+/// Arms a and b, as the fields `n_a`, `mean_a`, `var_a` and so on give them.
+pub fn arms(inputs: &Inputs) -> (watershed_stats::Summary, watershed_stats::Summary) {
+    let arm = |arm: &str| {
+        let field = |name: &str| inputs.number(&format!("{name}_{arm}"));
+        watershed_stats::Summary::new(field("n"), field("mean"), field("var"))
+    };
+    (arm("a"), arm("b"))
 }
 
 /// A number, be it written as one or as "NaN", "Infinity", "-Infinity".
