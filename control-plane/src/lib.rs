@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod evidence;
 pub mod metrics;
 pub mod model;
+pub mod ofrep;
 pub mod publish;
 pub mod resources;
 pub mod store;

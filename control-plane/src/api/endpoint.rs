@@ -202,6 +202,11 @@ impl Endpoint {
         self.answer(204, description, Content::Empty, false)
     }
 
+    /// It answers with nothing where the caller has the answer already.
+    pub(super) fn answers_unchanged(self, description: &'static str) -> Self {
+        self.answer(304, description, Content::Empty, true)
+    }
+
     fn answer(
         mut self,
         status: u16,

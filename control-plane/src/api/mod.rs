@@ -16,6 +16,7 @@ mod idempotency;
 mod input;
 mod keys;
 mod list;
+mod ofrep;
 mod openapi;
 mod pages;
 mod preview;

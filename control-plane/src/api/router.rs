@@ -5,7 +5,7 @@ use super::auth::authorize;
 use super::endpoint::Endpoint;
 use super::error::Problem;
 use super::{
-    AppState, audit, documents, evaluate, experiments, force, health, keys, pages, settings,
+    AppState, audit, documents, evaluate, experiments, force, health, keys, ofrep, pages, settings,
     status, switches,
 };
 use crate::auth::Access;
@@ -34,6 +34,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         switches::endpoints(),
         vec![force::endpoint(), status::endpoint(), evaluate::endpoint()],
         keys::endpoints(),
+        ofrep::endpoints(),
         vec![audit::endpoint()],
         health::endpoints(),
         pages::endpoints(),

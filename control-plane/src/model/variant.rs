@@ -9,6 +9,7 @@ use super::key::Key;
 use super::unique::Unique;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use watershed_engine::compile::limits;
 use watershed_proto::{CLUSTER_HEADER, EXPERIMENT_HEADER, VARIANT_HEADER};
@@ -29,6 +30,8 @@ pub struct VariantDesign {
     pub response_headers: BTreeMap<String, String>,
     /// W3C baggage entries for the upstream and what is behind it.
     pub baggage: BTreeMap<String, String>,
+    /// What application code gets that asks for its variant; never null.
+    pub payload: Option<Value>,
 }
 
 /// A variant as it is written.
@@ -52,7 +55,14 @@ pub struct VariantSpec {
     /// W3C baggage that the upstream and what is behind it get.
     #[serde(default, skip_serializing_if = "Unique::is_empty")]
     pub baggage: Unique<String>,
+    /// What application code gets that asks for its variant through OpenFeature: any JSON but null, at
+    /// most 16384 bytes of it. Proxies do not get it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
 }
+
+/// The most bytes of a payload, as JSON.
+pub const PAYLOAD_BYTES: usize = 16 * 1024;
 
 /// Headers that belong to the connection, to Envoy or to us.
 const RESERVED: [&str; 16] = [
@@ -89,6 +99,7 @@ impl VariantSpec {
         let response = format!("{at}/response_headers");
         let response_headers = headers(&self.response_headers, &response, faults);
         let baggage = baggage(&self.baggage, &format!("{at}/baggage"), faults);
+        let payload = payload(self.payload.as_ref(), &format!("{at}/payload"), faults);
         Some(VariantDesign {
             key: key?,
             weight: weight?,
@@ -96,6 +107,7 @@ impl VariantSpec {
             request_headers: request_headers?,
             response_headers: response_headers?,
             baggage: baggage?,
+            payload: payload?,
         })
     }
 }
@@ -169,6 +181,16 @@ fn baggage(
     good.then(|| given.0.clone())
 }
 
+fn payload(given: Option<&Value>, at: &str, faults: &mut Faults) -> Option<Option<Value>> {
+    let length = given.map_or(0, |value| value.to_string().len());
+    if length > PAYLOAD_BYTES {
+        let message = format!("has {length} bytes as JSON");
+        faults.add(at, message, format!("at most {PAYLOAD_BYTES} bytes"));
+        return None;
+    }
+    Some(given.cloned())
+}
+
 impl From<&VariantDesign> for VariantSpec {
     fn from(variant: &VariantDesign) -> Self {
         Self {
@@ -178,6 +200,7 @@ impl From<&VariantDesign> for VariantSpec {
             request_headers: Unique(variant.request_headers.clone()),
             response_headers: Unique(variant.response_headers.clone()),
             baggage: Unique(variant.baggage.clone()),
+            payload: variant.payload.clone(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod garbage;
 mod golden;
 mod keys;
 mod list;
+mod ofrep;
 mod openapi;
 mod repeat;
 mod resources;

@@ -140,6 +140,7 @@ fn variants() -> impl Strategy<Value = Vec<VariantSpec>> {
             request_headers: Unique::from_iter([("x-variant-name", prefix.clone())]),
             response_headers: Unique::default(),
             baggage: Unique::from_iter([(prefix.clone(), "1".to_owned())]),
+            payload: Some(weight.into()),
         };
         numbered.map(variant).collect()
     })

@@ -415,3 +415,28 @@ fn every_fault_of_settings_has_its_place() {
         ]
     );
 }
+
+#[test]
+fn a_payload_is_any_json_but_too_much_of_it() {
+    let experiment = |payload: &str| {
+        let text = format!(
+            "layer: a\nunit: {{type: u, sources: [{{header: a}}]}}\nvariants: [{{key: a, weight: 10000, payload: {payload}}}]"
+        );
+        let mut faults = Faults::default();
+        let design = yaml::<ExperimentSpec>(&text).validate(&mut faults);
+        faults
+            .or(design)
+            .map(|design| ExperimentSpec::from(&design).variants[0].payload.clone())
+    };
+    for payload in ["true", "3", "\"text\"", "[1, null]", r#"{"a": {"b": 0.5}}"#] {
+        let kept = experiment(payload).unwrap().unwrap();
+        assert_eq!(
+            kept,
+            serde_json::from_str::<serde_json::Value>(payload).unwrap()
+        );
+    }
+    assert_eq!(experiment("null").unwrap(), None);
+    let long = format!("\"{}\"", "x".repeat(16 * 1024));
+    let fault = experiment(&long).unwrap_err().to_string();
+    assert!(fault.contains("/variants/0/payload"), "{fault}");
+}
