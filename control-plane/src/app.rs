@@ -4,8 +4,15 @@
 use crate::ads::{Ads, Fleets, Registry};
 use crate::api::{self, AppState, Auth, Gate};
 use crate::cli::apply::{self, ApplyArgs};
+use crate::cli::audit::{self, AuditArgs};
 use crate::cli::explain::{self, ExplainArgs};
 use crate::cli::force::{self, ForceArgs};
+use crate::cli::get::{self, GetArgs};
+use crate::cli::life::{self, Life};
+use crate::cli::output;
+use crate::cli::peers::{self, ImportArgs};
+use crate::cli::simulate::{self, SimulateArgs};
+use crate::cli::status::{self, StatusArgs};
 use crate::clock;
 use crate::config::ServeConfig;
 use crate::control::Control;
@@ -17,6 +24,8 @@ use crate::publish::FleetPublisher;
 use crate::resources::Settings;
 use crate::store::Store;
 use anyhow::Context as _;
+use clap::CommandFactory as _;
+use clap_complete::Shell;
 use serde_json::json;
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -45,10 +54,27 @@ enum Command {
     Serve(ServeConfig),
     /// Put a file or a folder of manifests through the API.
     Apply(ApplyArgs),
+    /// Show what there is.
+    Get(GetArgs),
+    /// Show what the proxies have acknowledged.
+    Status(StatusArgs),
+    #[command(flatten)]
+    Life(Life),
+    /// Show who did what, when, from where and why.
+    Audit(AuditArgs),
+    /// Take made-up units through an experiment and show their split.
+    Simulate(Box<SimulateArgs>),
+    /// Make manifests of another system's flags, keeping every unit in its variant.
+    Import(Box<ImportArgs>),
     /// Show what would become of a request, and why.
     Explain(Box<ExplainArgs>),
     /// Print a token that gives its bearer one variant, for testing.
     Force(ForceArgs),
+    /// Print what makes a shell complete these commands.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
     /// Show the whole loop on this machine: models, control plane, Envoy, traffic.
     Demo(DemoArgs),
     /// Run an upstream "model" that answers chat completions, for demos and tests.
@@ -63,11 +89,24 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(config) => serve(config, terminated()?).await,
         Command::Apply(args) => apply::run(args).await,
+        Command::Get(args) => get::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Life(life) => life::run(life).await,
+        Command::Audit(args) => audit::run(args).await,
+        Command::Simulate(args) => simulate::run(*args).await,
+        Command::Completion { shell } => output::print(&completion(shell)),
+        Command::Import(args) => peers::run(*args).await,
         Command::Explain(args) => explain::run(*args).await,
         Command::Force(args) => force::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Model(args) => model::run(args).await,
     }
+}
+
+fn completion(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "watershed", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Sends logs to standard error; `RUST_LOG` chooses which.

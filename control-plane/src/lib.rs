@@ -12,6 +12,8 @@ pub mod control;
 pub mod demo;
 pub mod evaluate;
 pub mod evidence;
+pub mod goodness;
+pub mod import;
 pub mod metrics;
 pub mod model;
 pub mod ofrep;

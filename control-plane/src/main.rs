@@ -3,6 +3,7 @@
 use clap::Parser as _;
 use std::process::ExitCode;
 use watershed::app::{self, Cli};
+use watershed::cli::exit;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -11,7 +12,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("watershed: {fault:#}");
-            ExitCode::FAILURE
+            exit::code(&fault)
         }
     }
 }

@@ -49,6 +49,12 @@ impl Api {
         self.done(&Request::new("DELETE", path), path).await
     }
 
+    /// POST with a body; the answer has to be 2xx.
+    pub async fn post_with(&self, path: &str, body: &Value) -> Value {
+        self.done(&Request::new("POST", path).json(body), path)
+            .await
+    }
+
     /// POST without a body; the answer has to be 2xx.
     pub async fn post(&self, path: &str) -> Value {
         self.done(

@@ -23,6 +23,7 @@ mod preview;
 mod request;
 mod router;
 mod settings;
+mod simulate;
 mod status;
 mod strict;
 mod switches;

@@ -6,7 +6,7 @@ use super::endpoint::Endpoint;
 use super::error::Problem;
 use super::{
     AppState, audit, documents, evaluate, experiments, force, health, keys, ofrep, pages, settings,
-    status, switches,
+    simulate, status, switches,
 };
 use crate::auth::Access;
 use crate::model::cluster::ClusterSpec;
@@ -32,7 +32,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         documents::endpoints::<ExperimentSpec>(),
         experiments::endpoints(),
         switches::endpoints(),
-        vec![force::endpoint(), status::endpoint(), evaluate::endpoint()],
+        vec![
+            force::endpoint(),
+            status::endpoint(),
+            evaluate::endpoint(),
+            simulate::endpoint(),
+        ],
         keys::endpoints(),
         ofrep::endpoints(),
         vec![audit::endpoint()],

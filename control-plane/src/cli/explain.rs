@@ -3,6 +3,7 @@
 
 mod tree;
 
+use super::output;
 use super::server::ServerArgs;
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
@@ -17,6 +18,21 @@ pub struct ExplainArgs {
     /// The unit, put where the experiment looks first.
     #[arg(short, long, value_name = "UNIT", requires = "experiment")]
     unit: Option<String>,
+    #[command(flatten)]
+    request: RequestArgs,
+    /// What chance says, from 0 to below 1.
+    #[arg(long)]
+    chance: Option<f64>,
+    /// `tree` for people, `json` for programs.
+    #[arg(short, long, default_value = "tree")]
+    output: Output,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// What a request is, as far as it matters.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RequestArgs {
     /// The method.
     #[arg(short = 'X', long)]
     method: Option<String>,
@@ -44,20 +60,12 @@ pub struct ExplainArgs {
     /// The time, in RFC 3339.
     #[arg(long)]
     time: Option<String>,
-    /// What chance says, from 0 to below 1.
-    #[arg(long)]
-    chance: Option<f64>,
     /// The fleet that serves the request.
     #[arg(long)]
     fleet: Option<String>,
     /// The listener that takes the request, as `0.0.0.0:10000`.
     #[arg(long)]
     listener: Option<String>,
-    /// `tree` for people, `json` for programs.
-    #[arg(short, long, default_value = "tree")]
-    output: Output,
-    #[command(flatten)]
-    server: ServerArgs,
 }
 
 /// How the answer is shown.
@@ -98,8 +106,7 @@ impl FromStr for Parameter {
 /// # Errors
 /// A body that cannot be read, or the API's problem.
 pub async fn run(args: ExplainArgs) -> anyhow::Result<()> {
-    print!("{}", explained(&args).await?);
-    Ok(())
+    output::print(&explained(&args).await?)
 }
 
 pub(super) async fn explained(args: &ExplainArgs) -> anyhow::Result<String> {
@@ -115,10 +122,24 @@ pub(super) async fn explained(args: &ExplainArgs) -> anyhow::Result<String> {
 impl ExplainArgs {
     /// The body of the request to the API.
     fn request(&self) -> anyhow::Result<Value> {
+        let mut request = self.request.described()?;
+        for (field, value) in [("experiment", &self.experiment), ("unit", &self.unit)] {
+            if let Some(value) = value {
+                request.insert(field.to_owned(), value.clone().into());
+            }
+        }
+        if let Some(chance) = self.chance {
+            request.insert("chance".to_owned(), chance.into());
+        }
+        Ok(Value::Object(request))
+    }
+}
+
+impl RequestArgs {
+    /// The fields that describe it to the API.
+    pub(super) fn described(&self) -> anyhow::Result<Map<String, Value>> {
         let mut request = Map::new();
         let texts = [
-            ("experiment", &self.experiment),
-            ("unit", &self.unit),
             ("method", &self.method),
             ("host", &self.host),
             ("path", &self.path),
@@ -131,9 +152,6 @@ impl ExplainArgs {
             if let Some(value) = value {
                 request.insert(field.to_owned(), value.clone().into());
             }
-        }
-        if let Some(chance) = self.chance {
-            request.insert("chance".to_owned(), chance.into());
         }
         if let Some(body) = &self.body {
             request.insert("body".to_owned(), read_body(body)?.into());
@@ -152,7 +170,7 @@ impl ExplainArgs {
             claims.push((provider, payload));
         }
         insert(&mut request, "jwt_claims", claims.into_iter())?;
-        Ok(Value::Object(request))
+        Ok(request)
     }
 }
 

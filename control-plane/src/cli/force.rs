@@ -1,5 +1,6 @@
 //! `watershed force`: prints a token that gives its bearer one variant, for testing.
 
+use super::output;
 use super::server::ServerArgs;
 use serde_json::{Value, json};
 
@@ -38,14 +39,13 @@ pub async fn run(args: ForceArgs) -> anyhow::Result<()> {
         text("expires_at"),
         places(answer.get("places"))
     );
-    println!("{}", text("token"));
-    Ok(())
+    output::print(&format!("{}\n", text("token")))
 }
 
 pub(super) async fn forced(args: &ForceArgs) -> anyhow::Result<Value> {
     let path = format!("/v1/experiments/{}/force", args.experiment);
     let wish = json!({"variant": args.variant, "expires": args.expires});
-    args.server.client().post_with(&path, &wish).await
+    Ok(args.server.client().post_with(&path, &wish).await?)
 }
 
 /// `header x-force or cookie force`

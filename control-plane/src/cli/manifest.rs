@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::str::FromStr;
 
 /// What a manifest describes, in the order in which they are applied: a kind names only earlier ones
 /// and itself.
@@ -40,6 +41,46 @@ impl Kind {
             Self::Experiment => "experiments",
         }
     }
+
+    /// Every kind, in the order in which they are applied.
+    pub const ALL: [Self; 7] = [
+        Self::Settings,
+        Self::Cluster,
+        Self::Segment,
+        Self::Layer,
+        Self::Holdout,
+        Self::Service,
+        Self::Experiment,
+    ];
+
+    /// The path of the one of this key in the API.
+    #[must_use]
+    pub fn path(self, key: &str) -> String {
+        match self {
+            Self::Settings => "/v1/settings".to_owned(),
+            kind => format!("/v1/{}/{key}", kind.collection()),
+        }
+    }
+
+    /// The word for one, as the API and its audit have it.
+    #[must_use]
+    pub fn word(self) -> String {
+        format!("{self:?}").to_ascii_lowercase()
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    /// One or many, in any case.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.to_ascii_lowercase();
+        let is = |kind: &Self| kind.word() == text || kind.collection() == text;
+        Self::ALL.into_iter().find(is).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|kind| kind.collection()).collect();
+            format!("expected one of {}", names.join(", "))
+        })
+    }
 }
 
 /// One document of a manifest file.
@@ -59,10 +100,7 @@ impl Manifest {
     /// The path of this resource in the API.
     #[must_use]
     pub fn path(&self) -> String {
-        match self.kind {
-            Kind::Settings => "/v1/settings".to_owned(),
-            kind => format!("/v1/{}/{}", kind.collection(), self.key),
-        }
+        self.kind.path(&self.key)
     }
 
     /// The keys of the same kind that its spec names. Whatever has another shape than it should is
@@ -166,7 +204,7 @@ pub fn load(path: &Path) -> Result<Vec<Manifest>, ManifestError> {
 }
 
 /// What is named goes before what names it. Where some name one another in a circle, the API says so.
-fn in_order(manifests: Vec<Manifest>) -> Vec<Manifest> {
+pub(super) fn in_order(manifests: Vec<Manifest>) -> Vec<Manifest> {
     let place =
         |(index, manifest): (usize, &Manifest)| ((manifest.kind, manifest.key.clone()), index);
     let places: BTreeMap<(Kind, String), usize> = manifests.iter().enumerate().map(place).collect();

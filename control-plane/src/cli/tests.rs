@@ -1,10 +1,17 @@
 //! Commands against an API in this process, over a real connection: the manifests of the golden case
 //! are applied, a unit is explained, and a forced one is seen to be forced.
 
+use super::apply::{self, ApplyArgs};
+use super::audit::{self, AuditArgs};
 use super::client::ApiClient;
+use super::exit;
 use super::explain::{ExplainArgs, explained};
 use super::force::{ForceArgs, forced};
-use super::{apply, manifest};
+use super::get::{self, GetArgs};
+use super::life::{self, Life};
+use super::manifest;
+use super::simulate::{self, SimulateArgs};
+use super::status::{self, StatusArgs};
 use crate::ads::{FleetView, Fleets, Registry};
 use crate::api::{AppState, Auth, Gate, router};
 use crate::auth::KeyHash;
@@ -24,6 +31,13 @@ const KEY: &str = "correct-horse-battery-staple";
 
 #[derive(Parser)]
 enum Cli {
+    Apply(ApplyArgs),
+    Get(GetArgs),
+    Status(StatusArgs),
+    #[command(flatten)]
+    Life(Life),
+    Audit(AuditArgs),
+    Simulate(Box<SimulateArgs>),
     Explain(Box<ExplainArgs>),
     Force(ForceArgs),
 }
@@ -90,17 +104,36 @@ impl Server {
         Cli::try_parse_from(["watershed"].iter().chain(words).chain(&server)).unwrap()
     }
 
+    /// What a command prints, with the key.
+    async fn run(&self, words: &[&str]) -> anyhow::Result<String> {
+        let words = [words, &["--api-key", KEY]].concat();
+        match self.cli(&words) {
+            Cli::Apply(args) => Ok(apply::applied(&args).await?.0),
+            Cli::Get(args) => get::shown(&args).await,
+            Cli::Status(args) => {
+                let client = ApiClient::new(&self.url, Some(KEY.to_owned()));
+                let statuses = status::statuses(&client, args.experiment()).await?;
+                status::shown(&args, &statuses)
+            }
+            Cli::Life(life) => life::changed(life).await,
+            Cli::Audit(args) => audit::shown(&args).await,
+            Cli::Simulate(args) => simulate::shown(&args).await,
+            Cli::Explain(args) => explained(&args).await,
+            Cli::Force(args) => Ok(forced(&args).await?.to_string()),
+        }
+    }
+
     async fn explain(&self, words: &[&str]) -> anyhow::Result<String> {
         match self.cli(&[&["explain", "--api-key", KEY], words].concat()) {
             Cli::Explain(args) => explained(&args).await,
-            Cli::Force(_) => panic!("{words:?}"),
+            _ => panic!("{words:?}"),
         }
     }
 
     async fn force(&self, words: &[&str]) -> anyhow::Result<Value> {
         match self.cli(&[&["force"], words].concat()) {
             Cli::Force(args) => forced(&args).await,
-            Cli::Explain(_) => panic!("{words:?}"),
+            _ => panic!("{words:?}"),
         }
     }
 }
@@ -192,4 +225,351 @@ async fn a_program_gets_json() {
     let notes = shown["notes"].as_array().unwrap();
     let hopeless = "experiment `search-hopeless` is off: it requires `chat-draft`, which is draft";
     assert!(notes.contains(&hopeless.into()), "{notes:?}");
+}
+
+/// The golden output of that name; `make golden` writes it anew.
+fn golden(name: &str, shown: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("golden/cli")
+        .join(name);
+    if std::env::var("WATERSHED_GOLDEN").is_ok_and(|mode| mode == "write") {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, shown).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(shown, expected, "{}", file.display());
+}
+
+/// Times and revisions of this run as the same words each time.
+fn steady(text: &str) -> String {
+    let mut steady = String::new();
+    for line in text.lines() {
+        let words = line
+            .split("  ")
+            .map(|word| match word.trim().parse::<jiff::Timestamp>() {
+                Ok(_) => "TIME",
+                Err(_) => word,
+            });
+        steady.push_str(&words.collect::<Vec<_>>().join("  "));
+        steady.push('\n');
+    }
+    steady
+}
+
+#[tokio::test]
+async fn golden_tables_are_what_people_see() {
+    let server = Server::start().await;
+    for kind in [
+        "experiments",
+        "clusters",
+        "services",
+        "layers",
+        "holdouts",
+        "segments",
+        "settings",
+    ] {
+        let shown = server.run(&["get", kind]).await.unwrap();
+        golden(&format!("get-{kind}.txt"), &shown);
+    }
+    golden(
+        "get-layer.yaml",
+        &server
+            .run(&["get", "layer", "moved-in", "-o", "yaml"])
+            .await
+            .unwrap(),
+    );
+    golden("status.txt", &server.run(&["status"]).await.unwrap());
+    let split = [&["simulate", "chat-model", "-n", "2000"], SERVED].concat();
+    golden("simulate.txt", &server.run(&split).await.unwrap());
+    let weights = [
+        "weights",
+        "chat-model",
+        "small=50%",
+        "large=50%",
+        "--reason",
+        "half and half",
+    ];
+    golden("weights.txt", &server.run(&weights).await.unwrap());
+    let audit = ["audit", "--key", "chat-model", "--changes"];
+    golden("audit.txt", &steady(&server.run(&audit).await.unwrap()));
+}
+
+#[tokio::test]
+async fn an_experiment_is_led_through_its_life() {
+    let server = Server::start().await;
+    for (words, state) in [
+        (
+            &["pause", "chat-model", "--reason", "lunch & dinner"] as &[_],
+            "paused",
+        ),
+        (&["resume", "chat-model"], "running"),
+        (&["rollback", "chat-model"], "rolled_back"),
+        (&["decide", "chat-model", "--variant", "large"], "decided"),
+        (&["archive", "chat-model"], "archived"),
+    ] {
+        let shown = server.run(words).await.unwrap();
+        let expected = format!("chat-model is {state} (revision ");
+        assert!(shown.starts_with(&expected), "{shown}");
+    }
+    let audit = server
+        .run(&["audit", "--action", "pause", "-o", "json"])
+        .await
+        .unwrap();
+    let audit: Value = serde_json::from_str(&audit).unwrap();
+    assert_eq!(audit["items"][0]["reason"], "lunch & dinner");
+    let off = server.run(&["disable", "chat-tone"]).await.unwrap();
+    assert!(off.contains("running, switched off"), "{off}");
+    let json = server
+        .run(&["enable", "chat-tone", "-o", "json"])
+        .await
+        .unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&json).unwrap()["key"],
+        "chat-tone"
+    );
+}
+
+#[tokio::test]
+async fn a_script_can_tell_why_a_command_failed() {
+    let server = Server::start().await;
+    let code = async |words: &[&str]| {
+        let fault = server.run(words).await.unwrap_err();
+        format!("{:?}", exit::code(&fault))
+    };
+    let is = |number: u8| format!("{:?}", std::process::ExitCode::from(number));
+    assert_eq!(code(&["get", "layers", "nothing"]).await, is(5));
+    assert_eq!(code(&["start", "chat-model"]).await, is(6));
+    assert_eq!(
+        code(&["weights", "chat-model", "small=1", "large=2"]).await,
+        is(4)
+    );
+    assert_eq!(
+        code(&["weights", "chat-model", "small=100%", "small=0%"]).await,
+        is(1)
+    );
+    let wrong = server.cli(&["get", "layers", "--api-key", "wrong-key-of-some-length"]);
+    let Cli::Get(args) = wrong else { panic!() };
+    let fault = get::shown(&args).await.unwrap_err();
+    assert_eq!(format!("{:?}", exit::code(&fault)), is(7), "{fault:#}");
+}
+
+/// A request that `chat-model` is for.
+const SERVED: &[&str] = &[
+    "-H",
+    "x-app-version: 2.5.0",
+    "-H",
+    "x-model: gpt-4",
+    "--host",
+    "api.example.com",
+    "--time",
+    "2026-02-04T10:00:00Z",
+];
+
+const PAIR: &str = "kind: Layer\nkey: a\nspec: {}\n---\nkind: Layer\nkey: b\nspec: {}\n";
+
+#[tokio::test]
+async fn what_would_be_applied_is_told_and_not_done() {
+    let server = Server::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    std::fs::write(&file, PAIR).unwrap();
+    let file = file.to_str().unwrap();
+    let dry = ["apply", "-f", file, "--dry-run"];
+    let told = server.run(&dry).await.unwrap();
+    assert_eq!(
+        told,
+        "KIND   KEY  REVISION  RESULT\n\
+         Layer  a    -         would be created\n  @@ -0,0 +1 @@\n  +salt: a\n\
+         Layer  b    -         would be created\n  @@ -0,0 +1 @@\n  +salt: b\n"
+    );
+    assert!(server.run(&["get", "layers", "a"]).await.is_err());
+    let done = server.run(&["apply", "-f", file]).await.unwrap();
+    assert_eq!(done.matches(" created").count(), 2, "{done}");
+    let again = server.run(&["apply", "-f", file]).await.unwrap();
+    assert_eq!(again.matches(" unchanged").count(), 2, "{again}");
+    std::fs::write(file, PAIR.replacen("{}", "{salt: other}", 1)).unwrap();
+    let told = server.run(&dry).await.unwrap();
+    assert!(
+        told.contains("would be changed\n  @@ -1 +1 @@\n  -salt: a\n  +salt: other\n"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_is_checked_by_the_server_where_it_can_be() {
+    let server = Server::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    let experiment = "kind: Experiment\nkey: x\nspec: {layer: LAYER, services: [chat], unit: {type: user, sources: [{header: x-u}]}, variants: [{key: a, weight: 10000}]}\n";
+    let dry = ["apply", "-f", file.to_str().unwrap(), "--dry-run"];
+    std::fs::write(&file, experiment.replace("LAYER", "nowhere")).unwrap();
+    let refused = server.run(&dry).await.unwrap_err();
+    assert!(format!("{refused:#}").contains("/layer"), "{refused:#}");
+    let both = format!("{PAIR}---\n{}", experiment.replace("LAYER", "a"));
+    std::fs::write(&file, both).unwrap();
+    let told = server.run(&dry).await.unwrap();
+    assert!(
+        told.contains("would be created (not checked: Layer a comes first)"),
+        "{told}"
+    );
+    let weights = [
+        "weights",
+        "chat-model",
+        "small=50%",
+        "large=50%",
+        "--dry-run",
+    ];
+    let told = server.run(&weights).await.unwrap();
+    assert!(
+        told.contains("    /spec/variants/0/weight: 7000 → 5000\n"),
+        "{told}"
+    );
+    assert!(
+        told.contains("fleet default: ECDS watershed changed\n"),
+        "{told}"
+    );
+    let told = server
+        .run(&["pause", "chat-model", "--dry-run"])
+        .await
+        .unwrap();
+    assert!(told.contains("/state: \"running\" → \"paused\""), "{told}");
+    let still = server
+        .run(&["get", "experiment", "chat-model"])
+        .await
+        .unwrap();
+    assert!(
+        still.contains("running") && still.contains("small=7000"),
+        "{still}"
+    );
+}
+
+#[tokio::test]
+async fn only_what_the_same_source_made_is_pruned() {
+    let server = Server::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("a.yaml"), text).unwrap();
+    let apply = ["apply", "-f", at, "--source", "git/shop"];
+    let prune = [&apply[..], &["--prune"]].concat();
+    write(PAIR);
+    server.run(&apply).await.unwrap();
+    // Another source's, and nobody's.
+    write("kind: Layer\nkey: c\nspec: {}\n");
+    server
+        .run(&["apply", "-f", at, "--source", "git/shop-2"])
+        .await
+        .unwrap();
+    write("kind: Layer\nkey: d\nspec: {}\n");
+    server.run(&["apply", "-f", at]).await.unwrap();
+    write("kind: Layer\nkey: b\nspec: {}\n");
+    let told = server
+        .run(&[&prune[..], &["--dry-run"]].concat())
+        .await
+        .unwrap();
+    assert!(
+        told.contains("Layer  a    -         would be pruned\n  @@ -1 +0,0 @@\n  -salt: a"),
+        "{told}"
+    );
+    assert_eq!(told.matches("would be pruned").count(), 1, "{told}");
+    server.run(&prune).await.unwrap();
+    for (key, is_there) in [
+        ("a", false),
+        ("b", true),
+        ("c", true),
+        ("d", true),
+        ("models", true),
+    ] {
+        assert_eq!(
+            server.run(&["get", "layers", key]).await.is_ok(),
+            is_there,
+            "{key}"
+        );
+    }
+    // Nothing at all is a mistake, until it is said not to be one.
+    std::fs::remove_file(folder.path().join("a.yaml")).unwrap();
+    let refused = server.run(&prune).await.unwrap_err();
+    assert!(refused.to_string().contains("holds no .yaml"), "{refused}");
+    write("");
+    let refused = server.run(&prune).await.unwrap_err();
+    assert!(refused.to_string().contains("--allow-empty"), "{refused}");
+    server
+        .run(&[&prune[..], &["--allow-empty"]].concat())
+        .await
+        .unwrap();
+    assert!(server.run(&["get", "layers", "b"]).await.is_err());
+    assert!(server.run(&["get", "layers", "c"]).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_served_is_not_pruned_by_a_missing_file() {
+    let server = Server::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap();
+    let file = folder.path().join("a.yaml");
+    let layer = "kind: Layer\nkey: a\nspec: {}\n";
+    let experiment = "kind: Experiment\nkey: x\nspec: {layer: a, services: [chat], owner: me, decision_date: 2099-01-01, unit: {type: user, sources: [{header: x-u}]}, variants: [{key: a, weight: 10000}]}\n";
+    std::fs::write(&file, format!("{layer}---\n{experiment}")).unwrap();
+    let apply = ["apply", "-f", at, "--source", "s"];
+    server.run(&apply).await.unwrap();
+    server.run(&["start", "x"]).await.unwrap();
+    std::fs::write(
+        &file,
+        "kind: Cluster\nkey: small\nspec: {endpoints: [{address: 10.0.0.1, port: 8080}]}\n",
+    )
+    .unwrap();
+    let prune = [&apply[..], &["--prune"]].concat();
+    let refused = server.run(&prune).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("experiment x is running"),
+        "{refused}"
+    );
+    assert!(
+        server.run(&["get", "layers", "a"]).await.is_ok(),
+        "nothing was begun with"
+    );
+    let done = server
+        .run(&[&prune[..], &["--prune-served"]].concat())
+        .await
+        .unwrap();
+    assert_eq!(
+        done.matches(" pruned").count(),
+        2,
+        "the experiment before its layer: {done}"
+    );
+}
+
+#[tokio::test]
+async fn a_simulation_says_what_is_wrong_with_it() {
+    let server = Server::start().await;
+    for (words, said) in [
+        (
+            &["simulate", "nothing"] as &[_],
+            "/request/experiment: there is no experiment",
+        ),
+        (&["simulate", "chat-model", "-n", "0"], "/units: is 0"),
+        (
+            &["simulate", "chat-model", "-n", "200001"],
+            "/units: is 200001",
+        ),
+        (
+            &["simulate", "chat-model", "-H", "a b: c"],
+            "/request/headers/a b",
+        ),
+    ] {
+        let fault = server.run(words).await.unwrap_err().to_string();
+        assert!(fault.contains(said), "{fault}");
+    }
+    let words = ["simulate", "chat-model", "-n", "3000", "-o", "json"];
+    let words = [&words[..], SERVED].concat();
+    let found: Value = serde_json::from_str(&server.run(&words).await.unwrap()).unwrap();
+    let inside = found["assigned"].as_u64().unwrap();
+    assert!(
+        (2_100..2_400).contains(&inside),
+        "8,000 buckets less the holdout: {found}"
+    );
+    assert!(found["p_value"].as_f64().unwrap() > 1e-6, "{found}");
+    assert!(
+        (found["variants"][0]["observed"].as_f64().unwrap() - 0.7).abs() < 0.04,
+        "{found}"
+    );
 }

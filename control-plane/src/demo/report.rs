@@ -2,8 +2,8 @@
 //! propagation times, failures.
 
 use super::load::{Answer, Sample};
+use crate::goodness::fit;
 use serde::Serialize;
-use statrs::distribution::{ChiSquared, ContinuousCDF as _};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -58,12 +58,13 @@ impl Split {
                 share(variant, *weight, counts.remove(variant).unwrap_or(0), total)
             })
             .collect();
-        let chi_squared = chi_squared(&shares, total);
+        let cells: Vec<(f64, u64)> = shares.iter().map(|it| (it.expected, it.requests)).collect();
+        let judged = fit(&cells);
         Self {
             experiment: experiment.to_owned(),
             strays: counts.values().sum(),
-            p_value: upper_tail(chi_squared, shares.len()),
-            chi_squared,
+            p_value: judged.p_value,
+            chi_squared: judged.chi_squared,
             shares,
         }
     }
@@ -113,31 +114,6 @@ fn share(variant: &str, weight: u32, requests: u64, total: u64) -> Share {
         observed: requests as f64 / total.max(1) as f64,
         requests,
     }
-}
-
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of requests stay far below 2^52"
-)]
-fn chi_squared(shares: &[Share], total: u64) -> f64 {
-    let cell = |share: &Share| {
-        let expected = share.expected * total as f64;
-        let distance = share.requests as f64 - expected;
-        match (expected > 0.0, share.requests) {
-            (true, _) => distance * distance / expected,
-            (false, 0) => 0.0,
-            (false, _) => f64::INFINITY,
-        }
-    };
-    shares.iter().map(cell).sum()
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a handful of variants")]
-fn upper_tail(statistic: f64, cells: usize) -> f64 {
-    if !statistic.is_finite() {
-        return 0.0;
-    }
-    ChiSquared::new(cells.saturating_sub(1).max(1) as f64).map_or(f64::NAN, |d| d.sf(statistic))
 }
 
 #[allow(

@@ -204,7 +204,8 @@ async fn ramp(
     let path = format!("/v1/experiments/{MODEL}/weights");
     let probed = units.get(..PROBED.min(units.len())).unwrap_or_default();
     let propagation = propagate(api, gateway, probed, async {
-        api.patch(&path, &body).await.map(|_| ())
+        api.patch(&path, &body).await.map(drop)?;
+        Ok(())
     })
     .await?;
     propagation.print();
@@ -250,7 +251,8 @@ async fn rollback(
     step("Roll back: everyone to the fallback variant, in one call");
     let path = format!("/v1/experiments/{MODEL}/rollback");
     let propagation = propagate(api, gateway, probed, async {
-        api.post(&path).await.map(|_| ())
+        api.post(&path).await.map(drop)?;
+        Ok(())
     })
     .await?;
     propagation.print();

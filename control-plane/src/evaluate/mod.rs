@@ -6,10 +6,12 @@
 mod brought;
 mod described;
 mod request_spec;
+mod simulate;
 #[cfg(test)]
 mod tests;
 
 pub use request_spec::RequestSpec;
+pub use simulate::{Outside, Share, Simulation, SimulationSpec, simulate};
 
 use crate::model::key::Key;
 use crate::model::service::{DEFAULT_FLEET, Listener};

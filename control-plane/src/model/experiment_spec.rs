@@ -26,7 +26,7 @@ pub const WHOLE: u32 = 10_000;
 const GUARDRAILS: usize = 64;
 
 /// An experiment as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentSpec {
     /// The layer whose buckets it shares.
@@ -112,7 +112,7 @@ pub struct ExperimentSpec {
 }
 
 /// A unit as it is written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnitSpec {
     /// What it is: `user`, `conversation`, …

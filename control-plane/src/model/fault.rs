@@ -59,6 +59,15 @@ impl Faults {
         self.0.iter()
     }
 
+    /// The same faults of a document within another, at the pointer `at`.
+    #[must_use]
+    pub fn below(mut self, at: &str) -> Self {
+        for fault in &mut self.0 {
+            fault.pointer.insert_str(0, at);
+        }
+        self
+    }
+
     /// The value where nothing was found.
     ///
     /// # Errors

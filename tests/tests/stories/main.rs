@@ -12,12 +12,14 @@
 mod access_log;
 mod bad_configuration;
 mod bootstraps;
+mod command_line;
 mod demo;
 mod durability;
 mod hostile_requests;
 mod live_weights;
 mod mesh;
 mod noticing_traps;
+mod openfeature;
 mod outage;
 mod readme;
 mod rollback;

@@ -1,0 +1,334 @@
+//! `watershed status`: what the proxies have acknowledged, once or until it is interrupted. On a
+//! terminal a watch draws over what it drew; piped, it prints a line for each change.
+
+use super::client::{ApiClient, ApiError};
+use super::output::{self, Output, Table, cell, text};
+use super::server::ServerArgs;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+/// Arguments of `watershed status`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StatusArgs {
+    /// The experiment, proxy by proxy; all in short where not given.
+    experiment: Option<String>,
+    /// Goes on to show changes until it is interrupted.
+    #[arg(short, long)]
+    watch: bool,
+    /// Ends once all that is shown is in sync; not with --watch.
+    #[arg(long, conflicts_with = "watch")]
+    wait: bool,
+    /// How often to look, in seconds.
+    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    interval: u64,
+    /// How to show it. A watch is a table.
+    #[arg(short, long, default_value = "table")]
+    output: Output,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl StatusArgs {
+    #[cfg(test)]
+    pub(super) fn experiment(&self) -> Option<&str> {
+        self.experiment.as_deref()
+    }
+}
+
+/// Prints what `args` ask for.
+///
+/// # Errors
+/// The API's problem. A watch goes on where the server cannot be reached, once it could.
+pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
+    let client = args.server.client();
+    let pause = || tokio::time::sleep(Duration::from_secs(args.interval));
+    if args.wait {
+        loop {
+            let statuses = statuses(&client, args.experiment.as_deref()).await?;
+            if statuses.iter().all(in_sync) {
+                return output::print(&shown(&args, &statuses)?);
+            }
+            pause().await;
+        }
+    }
+    let mut last = statuses(&client, args.experiment.as_deref()).await?;
+    if !args.watch {
+        return output::print(&shown(&args, &last)?);
+    }
+    let mut screen = Screen::new(std::io::stdout().is_terminal());
+    let mut note = None;
+    loop {
+        let frame = screen.draw(&last, args.experiment.is_some(), note.as_deref());
+        if !output::print_on(&frame)? {
+            return Ok(());
+        }
+        pause().await;
+        match statuses(&client, args.experiment.as_deref()).await {
+            Ok(now) => (last, note) = (now, None),
+            Err(fault @ (ApiError::Unreachable { .. } | ApiError::Late { .. })) => {
+                note = Some(fault.to_string());
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+}
+
+pub(super) async fn statuses(
+    client: &ApiClient,
+    experiment: Option<&str>,
+) -> Result<Vec<Value>, ApiError> {
+    if let Some(key) = experiment {
+        return Ok(vec![
+            client.get(&format!("/v1/experiments/{key}/status")).await?,
+        ]);
+    }
+    let mut statuses = Vec::new();
+    for document in client.list("/v1/experiments").await? {
+        let path = format!("/v1/experiments/{}/status", text(&document, "key"));
+        // One that went away in the meantime has no status any more.
+        statuses.extend(client.find(&path).await?);
+    }
+    Ok(statuses)
+}
+
+pub(super) fn shown(args: &StatusArgs, statuses: &[Value]) -> anyhow::Result<String> {
+    let value = match (&args.experiment, statuses) {
+        (Some(_), [only]) => only.clone(),
+        _ => json!({ "items": statuses }),
+    };
+    args.output
+        .show(&value, || table(statuses, args.experiment.is_some()))
+}
+
+fn fleets(status: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    status
+        .get("fleets")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::iter)
+}
+
+fn flag(value: &Value, field: &str) -> bool {
+    value
+        .get(field)
+        .and_then(Value::as_bool)
+        .unwrap_or_default()
+}
+
+/// Whether every fleet has accepted what it should have; nobody there proves nothing.
+fn in_sync(status: &Value) -> bool {
+    let mut fleets = fleets(status).peekable();
+    fleets.peek().is_some() && fleets.all(|(_, fleet)| flag(fleet, "in_sync"))
+}
+
+fn yes(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.to_owned()
+}
+
+fn table(statuses: &[Value], each_proxy: bool) -> String {
+    let header = [
+        "EXPERIMENT",
+        "STATE",
+        "REVISION",
+        "FLEET",
+        "CONNECTED",
+        "ACKNOWLEDGED",
+        "REFUSED",
+        "IN SYNC",
+    ];
+    let mut table = Table::new(header);
+    for status in statuses {
+        let own = ["experiment", "state", "revision"].map(|field| cell(status, field));
+        let mut any = false;
+        for (name, fleet) in fleets(status) {
+            any = true;
+            let counts = ["connected", "acknowledged", "refused"].map(|field| cell(fleet, field));
+            let row = own.iter().cloned().chain([name.clone()]).chain(counts);
+            table.row(row.chain([yes(flag(fleet, "in_sync"))]));
+        }
+        if !any {
+            table.row(own.into_iter().chain(std::iter::repeat_n(String::new(), 5)));
+        }
+    }
+    let mut shown = table.text();
+    if each_proxy {
+        for status in statuses {
+            shown.push_str(&proxies(status));
+        }
+    }
+    shown
+}
+
+fn proxies(status: &Value) -> String {
+    let mut table = Table::new([
+        "PROXY",
+        "FLEET",
+        "CONNECTED SINCE",
+        "VERSION",
+        "IN SYNC",
+        "REFUSAL",
+    ]);
+    let mut any = false;
+    for (name, fleet) in fleets(status) {
+        for proxy in output::entries(fleet, "proxies") {
+            any = true;
+            let refusal = match proxy.get("refusal").filter(|it| it.is_object()) {
+                Some(it) => format!(
+                    "{} {}: {}",
+                    text(it, "type"),
+                    text(it, "version"),
+                    text(it, "message")
+                ),
+                None => String::new(),
+            };
+            table.row([
+                cell(proxy, "node"),
+                name.clone(),
+                cell(proxy, "connected_since"),
+                cell(proxy, "version"),
+                yes(flag(proxy, "in_sync")),
+                refusal,
+            ]);
+        }
+    }
+    if any {
+        format!("\n{}", table.text())
+    } else {
+        String::new()
+    }
+}
+
+/// Where a watch shows itself.
+struct Screen {
+    terminal: bool,
+    /// The lines that were printed last, where lines are printed.
+    seen: BTreeSet<String>,
+    drawn: bool,
+}
+
+impl Screen {
+    fn new(terminal: bool) -> Self {
+        Self {
+            terminal,
+            seen: BTreeSet::new(),
+            drawn: false,
+        }
+    }
+
+    /// What to write to show `statuses`: on a terminal the whole again, over what is there, so that
+    /// nothing flickers; else the lines that are new.
+    fn draw(&mut self, statuses: &[Value], each_proxy: bool, note: Option<&str>) -> String {
+        if self.terminal {
+            // Cleared once; then from the top, each line to its end, and below the last one.
+            let mut frame = if self.drawn {
+                "\x1b[H"
+            } else {
+                "\x1b[2J\x1b[H"
+            }
+            .to_owned();
+            self.drawn = true;
+            let table = table(statuses, each_proxy);
+            for line in table.lines().chain(note) {
+                let _ = writeln!(frame, "{line}\x1b[K");
+            }
+            frame.push_str("\x1b[J");
+            return frame;
+        }
+        let lines: Vec<String> = statuses
+            .iter()
+            .flat_map(lines)
+            .chain(note.map(str::to_owned))
+            .collect();
+        let new = lines.iter().filter(|line| !self.seen.contains(*line));
+        let mut text = String::new();
+        for line in new {
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.seen = lines.into_iter().collect();
+        text
+    }
+}
+
+/// `chat-model running revision 7 fleet default: 2 of 3 acknowledged, 1 refused`
+fn lines(status: &Value) -> Vec<String> {
+    let own = ["experiment", "state", "revision"].map(|field| cell(status, field));
+    let [experiment, state, revision] = own;
+    let line = |(name, fleet): (&String, &Value)| {
+        let refused = match cell(fleet, "refused").as_str() {
+            "0" | "" => String::new(),
+            count => format!(", {count} refused"),
+        };
+        format!(
+            "{experiment} {state} revision {revision} fleet {name}: {} of {} acknowledged{refused}",
+            cell(fleet, "acknowledged"),
+            cell(fleet, "connected"),
+        )
+    };
+    fleets(status).map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(acknowledged: u64, refused: u64) -> Value {
+        json!({
+            "experiment": "chat-model", "state": "running", "revision": 7,
+            "fleets": {"default": {
+                "connected": 2, "acknowledged": acknowledged, "refused": refused, "in_sync": acknowledged == 2,
+                "proxies": [{"node": "envoy-1", "connected_since": "2026-01-31T09:00:00Z", "version": "v7",
+                    "in_sync": true, "refusal": null},
+                    {"node": "envoy-2", "version": null, "in_sync": false,
+                     "refusal": {"type": "ECDS", "version": "v7", "message": "no such\nfield"}}],
+            }},
+        })
+    }
+
+    #[test]
+    fn a_fleet_is_a_row_and_so_is_each_proxy_of_one_experiment() {
+        assert_eq!(
+            table(&[status(1, 1)], true),
+            "EXPERIMENT  STATE    REVISION  FLEET    CONNECTED  ACKNOWLEDGED  REFUSED  IN SYNC\n\
+             chat-model  running  7         default  2          1             1        no\n\
+             \n\
+             PROXY    FLEET    CONNECTED SINCE       VERSION  IN SYNC  REFUSAL\n\
+             envoy-1  default  2026-01-31T09:00:00Z  v7       yes      -\n\
+             envoy-2  default  -                     -        no       ECDS v7: no such field\n"
+        );
+        let nobody = json!({"experiment": "x", "state": "draft", "revision": 1, "fleets": {}});
+        assert!(table(&[nobody], false).contains("x           draft  1         -      -"));
+    }
+
+    #[test]
+    fn only_what_is_acknowledged_by_somebody_is_in_sync() {
+        assert!(in_sync(&status(2, 0)));
+        assert!(!in_sync(&status(1, 0)));
+        assert!(!in_sync(&json!({"fleets": {}})));
+    }
+
+    #[test]
+    fn a_terminal_is_drawn_over_and_a_pipe_gets_what_is_new() {
+        let mut terminal = Screen::new(true);
+        let first = terminal.draw(&[status(1, 0)], false, None);
+        assert!(
+            first.starts_with("\x1b[2J\x1b[H") && first.ends_with("\x1b[J"),
+            "{first:?}"
+        );
+        let second = terminal.draw(&[status(2, 0)], false, Some("cannot reach it"));
+        assert!(second.starts_with("\x1b[HEXPERIMENT") && second.contains("cannot reach it\x1b[K"));
+        let mut pipe = Screen::new(false);
+        let line = |acknowledged| {
+            format!(
+                "chat-model running revision 7 fleet default: {acknowledged} of 2 acknowledged\n"
+            )
+        };
+        assert_eq!(pipe.draw(&[status(1, 0)], false, None), line(1));
+        assert_eq!(pipe.draw(&[status(1, 0)], false, None), "");
+        assert_eq!(pipe.draw(&[status(2, 0)], false, None), line(2));
+        assert_eq!(pipe.draw(&[status(1, 0)], false, None), line(1));
+    }
+}

@@ -1,0 +1,123 @@
+//! The pages about the command line tell the truth: every command of `docs/cli.md` and `docs/migrate.md`
+//! is run, in order, by the real binary against a real control plane, and ends with the code that is
+//! marked behind it, 0 where there is none.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use watershed_tests::control_plane::ControlPlane;
+use watershed_tests::{binaries, documents};
+
+/// The commands of the `sh` blocks of a page, with the exit code of each.
+fn commands(page: &str) -> Vec<(String, i32)> {
+    let text = fs::read_to_string(binaries::repository().join("docs").join(page)).unwrap();
+    let mut commands = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line == "```sh" {
+            for line in lines.by_ref().take_while(|line| *line != "```") {
+                let (command, code) = line.split_once("   # ").unwrap_or((line, "0"));
+                commands.push((command.trim().to_owned(), code.trim().parse().unwrap()));
+            }
+        }
+    }
+    commands
+}
+
+/// The command line with the program that was built, from the root of the repository.
+fn shell(command: &str, server: &str) -> Command {
+    let program = binaries::watershed().display().to_string();
+    let command = command.replacen("watershed", &program, 1);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("exec {command}")])
+        .env("WATERSHED_SERVER", server)
+        .env_remove("WATERSHED_API_KEY")
+        .current_dir(binaries::repository())
+        .stdin(Stdio::null());
+    shell
+}
+
+/// A watch never ends by itself: its first line is enough.
+fn watch(command: &str, server: &str) {
+    let mut watch = shell(command, server)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let read = BufReader::new(watch.stdout.take().unwrap()).read_line(&mut line);
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert!(
+        read.is_ok() && line.contains("acknowledged"),
+        "{command}: {line}"
+    );
+}
+
+fn run(command: &str, code: i32, server: &str) {
+    assert!(command.starts_with("watershed "), "no test runs: {command}");
+    if command.contains("--watch") {
+        return watch(command, server);
+    }
+    let output = shell(command, server).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{command}\n{}",
+        String::from_utf8_lossy(&said)
+    );
+}
+
+#[tokio::test]
+async fn every_command_of_the_pages_ends_as_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut control_plane = ControlPlane::stopped(folder.path());
+    control_plane.start().await;
+    let server = format!("http://{}", control_plane.api().address());
+    let told = commands("cli.md");
+    assert!(told.len() > 20, "the page lost its commands: {told:?}");
+    for (command, code) in told {
+        run(&command, code, &server);
+    }
+    let told = commands("migrate.md");
+    assert!(told.len() > 3, "the page lost its commands: {told:?}");
+    for (command, code) in told {
+        run(&command, code, &server);
+    }
+}
+
+#[tokio::test]
+async fn what_was_imported_can_be_applied_and_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut control_plane = ControlPlane::stopped(folder.path());
+    control_plane.start().await;
+    let api = control_plane.api();
+    let server = format!("http://{}", api.address());
+    let endpoint = documents::cluster("127.0.0.1:9".parse().unwrap());
+    api.put("/v1/clusters/stable", &endpoint).await;
+    let service = serde_json::json!({"hosts": ["*"], "default_cluster": "stable"});
+    api.put("/v1/services/chat", &service).await;
+    let arguments = "--service chat --owner growth --decision-date 2099-06-30";
+    for peer in ["unleash", "flagd", "growthbook"] {
+        let file = format!("tests/data/peers/{peer}.json");
+        // Through a file, as into a repository, and right away.
+        let manifests = folder.path().join(format!("{peer}.yaml"));
+        let import = format!("watershed import --from {peer} {file} {arguments}");
+        run(&format!("{import} > {}", manifests.display()), 0, &server);
+        run(
+            &format!("watershed apply -f {}", manifests.display()),
+            0,
+            &server,
+        );
+        run(&format!("{import} --apply"), 0, &server);
+    }
+    for key in ["checkout.button", "header-color", "pricing-page"] {
+        run(&format!("watershed start {key}"), 0, &server);
+        let request = serde_json::json!({"context": {"targetingKey": "u-1", "plan": "pro"}});
+        let path = format!("/ofrep/v1/evaluate/flags/{key}");
+        let flag = api.post_with(&path, &request).await;
+        assert_ne!(flag["variant"], "", "{flag}");
+    }
+}
