@@ -17,6 +17,7 @@ pub mod import;
 pub mod metrics;
 pub mod model;
 pub mod ofrep;
+pub mod percent;
 pub mod publish;
 pub mod resources;
 pub mod store;

@@ -49,6 +49,8 @@ pub(super) struct Operation {
     /// What it makes of an `Idempotency-Key`.
     pub(super) repeat: Repeat,
     pub(super) body: Option<SchemaOf>,
+    /// Whether the body may be YAML, too.
+    pub(super) yaml: bool,
     pub(super) answers: Vec<Answer>,
 }
 
@@ -127,6 +129,7 @@ impl Endpoint {
                 previews: false,
                 repeat: Repeat::Harmless,
                 body: None,
+                yaml: true,
                 answers: Vec::new(),
             },
         }
@@ -175,6 +178,12 @@ impl Endpoint {
     /// It reads a body.
     pub(super) fn body<T: JsonSchema>(mut self) -> Self {
         self.operation.body = Some(schema_of::<T>);
+        self
+    }
+
+    /// Its body is JSON alone: the shape is another protocol's.
+    pub(super) fn json_only(mut self) -> Self {
+        self.operation.yaml = false;
         self
     }
 

@@ -60,6 +60,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "Evaluates every experiment as a flag, for OpenFeature's SDKs",
             )
             .body::<EvaluationRequest>()
+            .json_only()
             .answers_tagged::<Flags>(200, "One answer a flag.")
             .answers_unchanged("The answer is the one of `If-None-Match`.")
             .answers::<Refused>(400, "The request or its context is not right."),
@@ -70,6 +71,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "Evaluates one experiment as a flag, for OpenFeature's SDKs",
             )
             .body::<EvaluationRequest>()
+            .json_only()
             .answers::<Evaluated>(200, "What the flag evaluates to.")
             .answers::<Failed>(400, "The request or its context is not right.")
             .answers::<Failed>(404, "There is no experiment of this key."),

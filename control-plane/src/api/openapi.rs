@@ -91,7 +91,10 @@ fn operation(endpoint: &Endpoint, problem: &Schema, generator: &mut SchemaGenera
     }
     if let Some(body) = endpoint.operation.body {
         let schema = body(generator);
-        let content = json!({JSON: {"schema": schema}, YAML: {"schema": schema}});
+        let content = match endpoint.operation.yaml {
+            true => json!({JSON: {"schema": schema}, YAML: {"schema": schema}}),
+            false => json!({JSON: {"schema": schema}}),
+        };
         say("requestBody", json!({"required": true, "content": content}));
     }
     described.into()

@@ -6,13 +6,14 @@
 //! `[source NAME]` before the reason of whatever it makes. Only what the last record of its making
 //! says that of is ever pruned.
 
-use super::client::{ApiClient, escaped};
+use super::client::ApiClient;
 use super::difference;
 use super::exit::Different;
 use super::life::asked;
 use super::manifest::{self, Kind, Manifest, ManifestError};
 use super::output::{self, Output, Table, entries, text};
 use super::server::ServerArgs;
+use crate::percent::encode;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -381,7 +382,7 @@ async fn made_by(client: &ApiClient, source: &str, kind: Kind, key: &str) -> any
     let path = format!(
         "/v1/audit?action=create&kind={}&key={}&limit=1",
         kind.word(),
-        escaped(key)
+        encode(key)
     );
     let records = client
         .get(&path)

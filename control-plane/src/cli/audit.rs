@@ -1,8 +1,8 @@
 //! `watershed audit`: who did what, when, from where and why, newest first.
 
-use super::client::escaped;
 use super::output::{self, Output, Table, cell, entries, text};
 use super::server::ServerArgs;
+use crate::percent::encode;
 use serde_json::{Value, json};
 
 /// Arguments of `watershed audit`.
@@ -82,7 +82,7 @@ impl AuditArgs {
         ];
         let given = given
             .into_iter()
-            .filter_map(|(name, value)| Some(format!("&{name}={}", escaped(&value?))));
+            .filter_map(|(name, value)| Some(format!("&{name}={}", encode(&value?))));
         format!("/v1/audit?limit={most}{}", given.collect::<String>())
     }
 }

@@ -1,6 +1,7 @@
 //! A small client of the control plane's own REST API. Faults come back as the problem that the API
 //! reported, field by field.
 
+use crate::percent::encode;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
@@ -123,7 +124,7 @@ impl ApiClient {
                 None => self.get(path).await?,
                 Some(cursor) => {
                     let mark = if path.contains('?') { '&' } else { '?' };
-                    self.get(&format!("{path}{mark}cursor={}", escaped(cursor)))
+                    self.get(&format!("{path}{mark}cursor={}", encode(cursor)))
                         .await?
                 }
             };
@@ -260,19 +261,6 @@ fn innermost(fault: &dyn std::error::Error) -> String {
         fault = source;
     }
     fault.to_string()
-}
-
-/// Percent-encoded for a query: all but the unreserved characters of RFC 3986, section 2.3.
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
 }
 
 /// One problem+json answer as text for a person: the detail, then one line a fault.

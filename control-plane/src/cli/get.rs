@@ -57,21 +57,24 @@ async fn one(client: &ApiClient, args: &GetArgs, path: &str) -> anyhow::Result<S
 }
 
 /// A stream of manifests as `apply` takes them.
-pub(super) fn manifests(kind: Kind, documents: &[Value]) -> anyhow::Result<String> {
-    let mut stream = String::new();
-    for document in documents {
-        if !stream.is_empty() {
-            stream.push_str("---\n");
-        }
-        let (key, spec) = (text(document, "key"), document.get("spec"));
-        stream.push_str(&format!("kind: {kind:?}\n"));
-        if kind != Kind::Settings {
-            // Keys are plain words, but not every plain word is a string in YAML.
-            stream.push_str(&yaml(&json!({ "key": key }))?);
-        }
-        stream.push_str(&yaml(&json!({ "spec": spec }))?);
+fn manifests(kind: Kind, documents: &[Value]) -> anyhow::Result<String> {
+    let one = |it: &Value| {
+        let spec = it.get("spec").unwrap_or(&Value::Null);
+        manifest(kind, text(it, "key"), spec)
+    };
+    let each: anyhow::Result<Vec<String>> = documents.iter().map(one).collect();
+    Ok(each?.join("---\n"))
+}
+
+/// One manifest, its fields in the order in which people write them.
+pub(super) fn manifest(kind: Kind, key: &str, spec: &Value) -> anyhow::Result<String> {
+    let mut manifest = format!("kind: {kind:?}\n");
+    if kind != Kind::Settings {
+        // Keys are plain words, but not every plain word is a string in YAML.
+        manifest.push_str(&yaml(&json!({ "key": key }))?);
     }
-    Ok(stream)
+    manifest.push_str(&yaml(&json!({ "spec": spec }))?);
+    Ok(manifest)
 }
 
 fn table(kind: Kind, documents: &[Value]) -> String {

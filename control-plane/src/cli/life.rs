@@ -2,9 +2,9 @@
 //! taken from where is the API's to say.
 
 use super::audit::difference;
-use super::client::escaped;
 use super::output::{self, Output, Table, cell, entries, text};
 use super::server::ServerArgs;
+use crate::percent::encode;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -244,7 +244,7 @@ impl StepArgs {
 
 /// The path of a write, with the reason for it, and whether it is only tried.
 pub(super) fn asked(path: &str, reason: Option<&str>, dry_run: bool) -> String {
-    let reason = reason.map(|reason| format!("reason={}", escaped(reason)));
+    let reason = reason.map(|reason| format!("reason={}", encode(reason)));
     let tried = dry_run.then(|| "dry_run=true".to_owned());
     let query: Vec<String> = reason.into_iter().chain(tried).collect();
     match query.as_slice() {

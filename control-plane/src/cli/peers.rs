@@ -1,10 +1,10 @@
 //! `watershed import --from PEER FILE`: another system's flags as manifests of ours that keep every unit in
 //! its variant, and what could not be carried over. How is `crate::import`'s.
 
-use super::apply;
 use super::manifest::{Kind, Manifest};
-use super::output::{self, Output, Table, yaml};
+use super::output::{self, Output, Table};
 use super::server::ServerArgs;
+use super::{apply, get};
 use crate::import::{Imported, Mapping, Note, Peer, Read, import};
 use anyhow::Context as _;
 use serde::Serialize;
@@ -156,14 +156,14 @@ fn manifests(imported: &Imported) -> anyhow::Result<Vec<Manifest>> {
 fn stream(manifests: &[Manifest]) -> anyhow::Result<String> {
     let mut documents = Vec::new();
     for manifest in manifests {
-        documents.push(yaml(&document(manifest))?);
+        documents.push(get::manifest(manifest.kind, &manifest.key, &manifest.spec)?);
     }
     Ok(documents.join("---\n"))
 }
 
 /// Item by item, and a line that counts.
 fn told(notes: &[Note], experiments: usize) -> String {
-    let mut table = Table::new(["ITEM", "", "WHAT"]);
+    let mut table = Table::new(["ITEM", "STATUS", "WHAT"]);
     for note in notes {
         let mark = if note.left_out { "left out" } else { "note" };
         table.row([note.item.clone(), mark.to_owned(), note.what.clone()]);

@@ -6,11 +6,11 @@ use crate::model::attribute::Attribute;
 use crate::model::source::Source;
 use crate::model::unique::Unique;
 use crate::model::{Experiment, Faults, Model};
+use crate::percent::encode;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use watershed_engine::assign::MAX_UNIT_BYTES;
 
@@ -251,20 +251,7 @@ impl Described {
 }
 
 fn pair(name: &str, value: &str) -> String {
-    format!("{}={}", encoded(name), encoded(value))
-}
-
-/// Percent-encoded but for the unreserved characters of RFC 3986, section 2.3.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    format!("{}={}", encode(name), encode(value))
 }
 
 /// Puts a text into nested objects; what was no object becomes one.

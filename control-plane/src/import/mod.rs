@@ -8,6 +8,7 @@ mod mapping;
 #[cfg(test)]
 mod tests;
 mod unleash;
+mod value_test;
 
 pub use mapping::{Mapping, Read};
 

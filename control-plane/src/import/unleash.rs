@@ -179,6 +179,17 @@ impl<'a> Feature<'a> {
             strategy.group = group;
         }
         strategy.variants = entries(spec, "variants").collect();
+        self.narrow(strategy, rules, spec, imported)
+    }
+
+    /// The strategy with its constraints and segments.
+    fn narrow(
+        &self,
+        mut strategy: Strategy<'a>,
+        mut rules: Vec<RuleSpec>,
+        spec: &Value,
+        imported: &mut Imported,
+    ) -> Left<Option<Strategy<'a>>> {
         for given in entries(spec, "constraints") {
             match constraint::rule(given, self.mapping)? {
                 Constraint::Always => {}

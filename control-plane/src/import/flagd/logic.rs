@@ -2,7 +2,7 @@
 //! not have fails each test, as a missing value does there, but for comparisons with `<` and the like,
 //! where JSONLogic reads it as 0.
 
-use super::super::{Left, Mapping, any, key_of, not};
+use super::super::{Left, Mapping, any, key_of, not, value_test};
 use crate::model::comparison::{ComparisonSpec, Scalar};
 use crate::model::rule_spec::RuleSpec;
 use serde_json::Value;
@@ -40,15 +40,6 @@ pub(super) fn field(logic: &Value) -> Option<&str> {
 
 fn shown(logic: &Value) -> String {
     logic.to_string().chars().take(80).collect()
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(bool) => Some(bool.to_string()),
-        _ => None,
-    }
 }
 
 impl Logic<'_> {
@@ -109,38 +100,17 @@ impl Logic<'_> {
     }
 
     fn equal(&self, left: &Value, right: &Value) -> Option<RuleSpec> {
-        let (mut rule, value) = match self.field(left) {
+        let (rule, value) = match self.field(left) {
             Some(rule) => (rule, right),
             None => (self.field(right)?, left),
         };
-        match value {
-            Value::Null => {
-                rule.present = Some(true);
-                return Some(not(rule));
-            }
-            Value::Number(number) => {
-                rule.number = Some(ComparisonSpec {
-                    equals: Some(Scalar(number.to_string())),
-                    ..ComparisonSpec::default()
-                });
-            }
-            other => rule.equals = Some(scalar(other)?),
-        }
-        Some(rule)
+        value_test::equal(rule, value)
     }
 
     /// A value in a list, or a text within a text.
     fn within(&self, left: &Value, right: &Value) -> Option<RuleSpec> {
         match (left, right) {
-            (_, Value::Array(values)) => {
-                let mut rule = self.field(left)?;
-                let values: Option<Vec<String>> = values.iter().map(scalar).collect();
-                let mut values = values.filter(|values| !values.is_empty())?;
-                values.sort();
-                values.dedup();
-                rule.one_of = Some(values);
-                Some(rule)
-            }
+            (_, Value::Array(_)) => value_test::one_of(self.field(left)?, right),
             (Value::String(part), _) if !part.is_empty() => {
                 let mut rule = self.field(right)?;
                 rule.contains = Some(part.clone());

@@ -1,6 +1,7 @@
 //! Conditions: GrowthBook's Mongo-like operators as rules. A missing attribute fails each test, and what is
 //! `$ne`, `$nin` or `$not` holds then, in both.
 
+use super::super::value_test::{equal, one_of};
 use super::super::{Left, Mapping, all, any, not};
 use crate::model::comparison::{ComparisonSpec, Scalar};
 use crate::model::rule_spec::RuleSpec;
@@ -72,14 +73,14 @@ impl Conditions<'_> {
             || format!("its condition `{operator}` on `{field}` is none that a rule of ours says");
         let mut rule = self.mapping.rule(field);
         match operator {
-            "$eq" => return self.equal(rule, value).ok_or_else(bad),
-            "$ne" => return self.equal(rule, value).map(not).ok_or_else(bad),
-            "$in" => return listed(rule, value).ok_or_else(bad),
-            "$nin" => return listed(rule, value).map(not).ok_or_else(bad),
-            "$inGroup" => return listed(rule, self.group(value).ok_or_else(bad)?).ok_or_else(bad),
+            "$eq" => return equal(rule, value).ok_or_else(bad),
+            "$ne" => return equal(rule, value).map(not).ok_or_else(bad),
+            "$in" => return one_of(rule, value).ok_or_else(bad),
+            "$nin" => return one_of(rule, value).map(not).ok_or_else(bad),
+            "$inGroup" => return one_of(rule, self.group(value).ok_or_else(bad)?).ok_or_else(bad),
             "$notInGroup" => {
                 let group = self.group(value).ok_or_else(bad)?;
-                return listed(rule, group).map(not).ok_or_else(bad);
+                return one_of(rule, group).map(not).ok_or_else(bad);
             }
             "$not" => return self.field(field, value).map(not),
             "$exists" => {
@@ -125,42 +126,7 @@ impl Conditions<'_> {
         Ok(if turned { not(rule) } else { rule })
     }
 
-    fn equal(&self, mut rule: RuleSpec, value: &Value) -> Option<RuleSpec> {
-        match value {
-            Value::Null => {
-                rule.present = Some(true);
-                return Some(not(rule));
-            }
-            Value::Number(number) => {
-                rule.number = Some(ComparisonSpec {
-                    equals: Some(Scalar(number.to_string())),
-                    ..ComparisonSpec::default()
-                });
-            }
-            other => rule.equals = Some(scalar(other)?),
-        }
-        Some(rule)
-    }
-
     fn group(&self, id: &Value) -> Option<&Value> {
         self.groups?.get(id.as_str()?)
     }
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(bool) => Some(bool.to_string()),
-        _ => None,
-    }
-}
-
-fn listed(mut rule: RuleSpec, values: &Value) -> Option<RuleSpec> {
-    let values: Option<Vec<String>> = values.as_array()?.iter().map(scalar).collect();
-    let mut values = values.filter(|values| !values.is_empty())?;
-    values.sort();
-    values.dedup();
-    rule.one_of = Some(values);
-    Some(rule)
 }
