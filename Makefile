@@ -9,7 +9,7 @@ WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build filter demo test lint fmt golden bench bench-envoy clean fuzz soak
+.PHONY: help setup build filter demo test lint fmt golden bench bench-envoy bench-stats validate-stats clean fuzz soak
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -61,6 +61,14 @@ bench-envoy: setup filter ## measure a real Envoy, beside other ways to decide; 
 	"$(TARGET)/release/envoy" report --envoy "$$(setup/which-envoy.sh)" --filter "$(WASM)" \
 		--empty "$(TARGET)/$(WASM_TARGET)/wasm/watershed_empty_filter.wasm" \
 		--probe "$(TARGET)/$(WASM_TARGET)/wasm/watershed_probe_filter.wasm" --out "$(TARGET)/bench"
+
+validate-stats: ## simulate what the statistics guarantee (minutes); writes stats/VALIDATION.md and its plots
+	$(BENCH) run $(CARGO_FLAGS) --release -p watershed-stats-bench --bin validate-stats -- "$(CURDIR)/stats"
+
+bench-stats: ## measure the statistics beside gbstats, spotify-confidence, scipy and statsmodels; figures in target/bench/stats.json
+	$(BENCH) build $(CARGO_FLAGS) --release -p watershed-stats-bench --bin bench-stats
+	@setup/stats-peers.sh "$(TARGET)/stats-peers"
+	"$(TARGET)/release/bench-stats" --peers "$(TARGET)/stats-peers/bin/python" --out "$(TARGET)/bench/stats.json"
 
 clean: ## remove what was built; .envoy/ stays
 	cargo clean

@@ -3,17 +3,15 @@
 //! whole: values are counted into fine bins, which bounds the distance inside each, and only the bins that
 //! may hold the largest are looked into.
 
+mod bins;
+
+use bins::{Bins, key, keys};
+
 use crate::distribution::kolmogorov;
 use crate::{Result, StatsError, check};
 
 /// Up to this many pairs of values the p-value is exact unless told otherwise.
 const EXACT_PAIRS: u64 = 1_000_000;
-/// Cells that the range of the values is cut into first, by the leading bits of their keys.
-const CELLS: usize = 1 << 14;
-/// Bins that are dealt out over the cells, in proportion to a sample.
-const BINS: u64 = 1 << 18;
-/// Every so many values one is in that sample, at the most.
-const SAMPLE: usize = 1 << 15;
 /// Samples up to this size are sorted: binning costs more.
 const SORTED: usize = 1 << 12;
 
@@ -140,119 +138,27 @@ pub fn p_exact(a: &[f64], b: &[f64]) -> Result<f64> {
 /// # Errors
 /// `NonFiniteInput`, `EmptyInput`.
 pub fn distance(a: &[f64], b: &[f64]) -> Result<Distance> {
-    let spread = range(a).and_then(|a| range(b).map(|b| (a.0.min(b.0), a.1.max(b.1))));
-    let Some((low, high)) = spread else {
-        return Err(StatsError::NonFiniteInput { input: "a or b" });
-    };
-    check::not_empty("a", a)?;
-    check::not_empty("b", b)?;
     let mut search = Search {
         n: a.len() as i128,
         m: b.len() as i128,
         best: 0,
     };
-    if a.len() + b.len() <= SORTED {
-        search.scan(keys(a.iter()), keys(b.iter()), (0, 0));
+    let finite = if a.len() + b.len() <= SORTED {
+        search.scan(keys(a), keys(b), (0, 0));
+        a.iter().chain(b).all(|value| value.is_finite())
     } else {
-        search.by_bins(a, b, &Bins::dealt(a, b, low, high));
+        search.by_bins(a, b, &Bins::dealt(a, b))
+    };
+    if !finite {
+        return Err(StatsError::NonFiniteInput { input: "a or b" });
     }
+    check::not_empty("a", a)?;
+    check::not_empty("b", b)?;
     Ok(Distance {
         steps: search.best.unsigned_abs(),
         n: a.len() as u64,
         m: b.len() as u64,
     })
-}
-
-/// A value as a whole number of the same order; both zeros are one.
-#[inline]
-fn key(value: f64) -> u64 {
-    let bits = (value + 0.0).to_bits();
-    let flip = if bits >> 63 == 1 { u64::MAX } else { 1 << 63 };
-    bits ^ flip
-}
-
-fn keys<'a>(values: impl Iterator<Item = &'a f64>) -> Vec<u64> {
-    values.map(|value| key(*value)).collect()
-}
-
-/// The smallest and the largest key; nothing where a value is not finite.
-fn range(values: &[f64]) -> Option<(u64, u64)> {
-    let (mut low, mut high, mut finite) = (f64::INFINITY, f64::NEG_INFINITY, true);
-    for value in values {
-        low = if *value < low { *value } else { low };
-        high = if *value > high { *value } else { high };
-        finite &= value.is_finite();
-    }
-    finite.then(|| (key(low), key(high)))
-}
-
-/// A monotone map from keys to bins that are about equally full.
-struct Bins {
-    low: u64,
-    /// Keys are moved up so that the range fills all bits.
-    up: u32,
-    /// Per cell its first bin and how many it has.
-    cells: Vec<(u32, u32)>,
-    count: usize,
-}
-
-const CELL_BITS: u32 = CELLS.trailing_zeros();
-
-impl Bins {
-    fn dealt(a: &[f64], b: &[f64], low: u64, high: u64) -> Self {
-        let up = (high - low).leading_zeros().min(63);
-        let mut bins = Self {
-            low,
-            up,
-            cells: vec![(0, 0); CELLS],
-            count: 0,
-        };
-        let stride = ((a.len() + b.len()) / SAMPLE).max(1);
-        let mut sampled = 0;
-        for value in a.iter().step_by(stride).chain(b.iter().step_by(stride)) {
-            let (cell, _) = bins.cell(*value);
-            if let Some(cell) = bins.cells.get_mut(cell) {
-                cell.1 += 1;
-            }
-            sampled += 1;
-        }
-        let mut first = 0_u32;
-        for cell in &mut bins.cells {
-            let share = u64::from(cell.1) * BINS / sampled;
-            let count = u32::try_from(share).unwrap_or(u32::MAX >> 8) + 1;
-            *cell = (first, count);
-            first += count;
-        }
-        bins.count = first as usize;
-        bins
-    }
-
-    /// The cell of a value, and where in the cell it is, as a fraction of 2^32.
-    #[inline]
-    fn cell(&self, value: f64) -> (usize, u64) {
-        let place = key(value).wrapping_sub(self.low) << self.up;
-        (
-            (place >> (64 - CELL_BITS)) as usize,
-            (place << CELL_BITS) >> 32,
-        )
-    }
-
-    #[inline]
-    fn of(&self, value: f64) -> usize {
-        let (cell, place) = self.cell(value);
-        let (first, count) = self.cells.get(cell).copied().unwrap_or_default();
-        first as usize + ((place * u64::from(count)) >> 32) as usize
-    }
-
-    fn counts(&self, values: &[f64]) -> Vec<u32> {
-        let mut counts = vec![0; self.count];
-        for value in values {
-            if let Some(count) = counts.get_mut(self.of(*value)) {
-                *count += 1;
-            }
-        }
-        counts
-    }
 }
 
 /// The search for the largest distance, counted in steps of 1 / (n m).
@@ -267,9 +173,13 @@ impl Search {
         self.best = self.best.max((below.0 * self.m - below.1 * self.n).abs());
     }
 
-    /// Looks at the end of each bin, then into the bins where the distance may be larger than that.
-    fn by_bins(&mut self, a: &[f64], b: &[f64], bins: &Bins) {
-        let (counts_a, counts_b) = (bins.counts(a), bins.counts(b));
+    /// Looks at the end of each bin, then into the bins where the distance may be larger than that. Gives
+    /// whether all values are finite, and looks no further where one is not.
+    fn by_bins(&mut self, a: &[f64], b: &[f64], bins: &Bins) -> bool {
+        let ((counts_a, finite_a), (counts_b, finite_b)) = (bins.counts(a), bins.counts(b));
+        if !(finite_a && finite_b) {
+            return false;
+        }
         let mut below = (0_i128, 0_i128);
         for (in_a, in_b) in counts_a.iter().zip(&counts_b) {
             below = (below.0 + i128::from(*in_a), below.1 + i128::from(*in_b));
@@ -277,35 +187,20 @@ impl Search {
         }
         // Within a bin the distance grows at most by all of one sample's values before the other's.
         let mut below = (0_i128, 0_i128);
-        let mut open: Vec<(i128, i128)> = Vec::new();
-        let mut slot = vec![u32::MAX; bins.count];
-        for ((in_a, in_b), slot) in counts_a.iter().zip(&counts_b).zip(&mut slot) {
+        let mut open: Vec<(usize, (i128, i128))> = Vec::new();
+        for (bin, (in_a, in_b)) in counts_a.iter().zip(&counts_b).enumerate() {
             let apart = below.0 * self.m - below.1 * self.n;
             let (in_a, in_b) = (i128::from(*in_a), i128::from(*in_b));
             if (apart + in_a * self.m).max(in_b * self.n - apart) > self.best && in_a + in_b > 1 {
-                *slot = u32::try_from(open.len()).unwrap_or(u32::MAX);
-                open.push(below);
+                open.push((bin, below));
             }
             below = (below.0 + in_a, below.1 + in_b);
         }
-        let gather = |values: &[f64]| {
-            let mut found: Vec<Vec<u64>> = vec![Vec::new(); open.len()];
-            for value in values {
-                let slot = slot
-                    .get(bins.of(*value))
-                    .map_or(usize::MAX, |slot| *slot as usize);
-                if let Some(found) = found.get_mut(slot) {
-                    found.push(key(*value));
-                }
-            }
-            found
-        };
-        if open.is_empty() {
-            return;
-        }
-        for ((in_a, in_b), below) in gather(a).into_iter().zip(gather(b)).zip(open.clone()) {
+        let (parts_a, parts_b) = (gather(a, bins, &open), gather(b, bins, &open));
+        for ((in_a, in_b), (_, below)) in parts_a.into_iter().zip(parts_b).zip(open) {
             self.scan(in_a, in_b, below);
         }
+        true
     }
 
     /// Looks at each distinct value of two parts that have `below` values of their samples below them.
@@ -331,6 +226,41 @@ impl Search {
     }
 }
 
+/// The keys of the values in each of the open bins.
+fn gather(values: &[f64], bins: &Bins, open: &[(usize, (i128, i128))]) -> Vec<Vec<u64>> {
+    let mut found: Vec<Vec<u64>> = vec![Vec::new(); open.len()];
+    let (Some((first, _)), Some((last, _))) = (open.first(), open.last()) else {
+        return found;
+    };
+    let mut slots = vec![u32::MAX; bins.count];
+    for (place, (bin, _)) in open.iter().enumerate() {
+        if let (Some(slot), Ok(place)) = (slots.get_mut(*bin), u32::try_from(place)) {
+            *slot = place;
+        }
+    }
+    let (low, high) = bins.around(*first, *last);
+    // First those in the window, without a branch that no one can predict, then those in an open bin.
+    let mut near = [0.0; 1024];
+    for part in values.chunks(near.len()) {
+        let mut count = 0;
+        for value in part {
+            if let Some(next) = near.get_mut(count) {
+                *next = *value;
+            }
+            count += usize::from(*value >= low && *value <= high);
+        }
+        for value in near.iter().take(count) {
+            let slot = slots
+                .get(bins.of(*value))
+                .map_or(usize::MAX, |slot| *slot as usize);
+            if let Some(found) = found.get_mut(slot) {
+                found.push(key(*value));
+            }
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,7 +284,7 @@ mod tests {
             m: b.len() as i128,
             best: 0,
         };
-        search.scan(keys(a.iter()), keys(b.iter()), (0, 0));
+        search.scan(keys(a), keys(b), (0, 0));
         search.best.unsigned_abs()
     }
 
