@@ -23,7 +23,7 @@ use std::path::PathBuf;
 /// Arguments of `watershed apply`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ApplyArgs {
-    /// A manifest file, or a folder of them. May repeat.
+    /// A manifest file, a folder of them, or `-` for standard input. May repeat.
     #[arg(short, long, required = true, value_name = "FILE|DIR")]
     file: Vec<PathBuf>,
     /// Whose the manifests are, as the name of their repository: marks what is made, for --prune.
@@ -131,7 +131,7 @@ pub(super) async fn applied(args: &ApplyArgs) -> anyhow::Result<(String, bool)> 
     }
     let mut all = Vec::new();
     for manifest in &manifests {
-        all.push(args.put(&client, manifest, &current).await?);
+        all.push(args.put(&client, manifest, &manifests, &current).await?);
     }
     for (kind, key) in pruned {
         all.push(args.take_away(&client, kind, &key, &current).await?);
@@ -147,6 +147,12 @@ impl ApplyArgs {
     fn manifests(&self) -> anyhow::Result<Vec<Manifest>> {
         let mut all = Vec::new();
         for path in &self.file {
+            if path.as_os_str() == "-" {
+                let text = std::io::read_to_string(std::io::stdin());
+                let text = text.context("read standard input")?;
+                all.extend(manifest::parse("standard input", &text)?);
+                continue;
+            }
             match manifest::load(path) {
                 Err(ManifestError::Empty(_)) if self.allow_empty => {}
                 loaded => all.extend(loaded?),
@@ -171,6 +177,7 @@ impl ApplyArgs {
         &self,
         client: &ApiClient,
         manifest: &Manifest,
+        all: &[Manifest],
         current: &Documents,
     ) -> anyhow::Result<Done> {
         let before = current.get(&(manifest.kind, manifest.key.clone()));
@@ -191,7 +198,7 @@ impl ApplyArgs {
             unchecked: None,
         };
         if self.dry_run {
-            done.unchecked = self.check(client, manifest, current).await?;
+            done.unchecked = check(client, manifest, all, current).await?;
         } else {
             let answer = put_because(client, manifest, self.marked().as_deref(), false).await?;
             let now = revision(&answer);
@@ -203,25 +210,6 @@ impl ApplyArgs {
             done.revision = now;
         }
         Ok(done)
-    }
-
-    /// Has the server try it. What names something that the same files would first make cannot be tried:
-    /// that is what comes back.
-    async fn check(
-        &self,
-        client: &ApiClient,
-        manifest: &Manifest,
-        current: &Documents,
-    ) -> anyhow::Result<Option<String>> {
-        let Err(refused) = put_because(client, manifest, None, true).await else {
-            return Ok(None);
-        };
-        let new = self.manifests()?.into_iter().find(|other| {
-            let is_new = !current.contains_key(&(other.kind, other.key.clone()));
-            is_new && other.key != manifest.key && names(&manifest.spec, &other.key)
-        });
-        let new = new.ok_or(refused)?;
-        Ok(Some(format!("{:?} {}", new.kind, new.key)))
     }
 
     async fn take_away(
@@ -281,6 +269,25 @@ async fn put_because(
     let path = asked(&manifest.path(), reason, dry_run);
     let answer = client.put(&path, &manifest.spec).await;
     answer.with_context(|| format!("{:?} {}", manifest.kind, manifest.key))
+}
+
+/// Has the server try it. What names something that the same files would first make cannot be tried:
+/// that is what comes back.
+async fn check(
+    client: &ApiClient,
+    manifest: &Manifest,
+    all: &[Manifest],
+    current: &Documents,
+) -> anyhow::Result<Option<String>> {
+    let Err(refused) = put_because(client, manifest, None, true).await else {
+        return Ok(None);
+    };
+    let new = all.iter().find(|other| {
+        let is_new = !current.contains_key(&(other.kind, other.key.clone()));
+        is_new && other.key != manifest.key && names(&manifest.spec, &other.key)
+    });
+    let new = new.ok_or(refused)?;
+    Ok(Some(format!("{:?} {}", new.kind, new.key)))
 }
 
 /// Whether `key` is a text anywhere in `spec`.

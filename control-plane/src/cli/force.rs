@@ -1,6 +1,6 @@
 //! `watershed force`: prints a token that gives its bearer one variant, for testing.
 
-use super::output;
+use super::output::{self, Output};
 use super::server::ServerArgs;
 use serde_json::{Value, json};
 
@@ -16,6 +16,9 @@ pub struct ForceArgs {
     /// How long the token counts, as `30m`, `1h` or `7d`.
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     expires: String,
+    /// How to show it: a table is the token alone, and the rest on standard error.
+    #[arg(short, long, default_value = "table")]
+    output: Output,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -26,6 +29,9 @@ pub struct ForceArgs {
 /// The API's problem.
 pub async fn run(args: ForceArgs) -> anyhow::Result<()> {
     let answer = forced(&args).await?;
+    if args.output != Output::Table {
+        return output::print(&args.output.show(&answer, String::new)?);
+    }
     let text = |field: &str| {
         answer
             .get(field)

@@ -3,7 +3,7 @@
 //! marked behind it, 0 where there is none.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use watershed_tests::control_plane::ControlPlane;
@@ -119,5 +119,60 @@ async fn what_was_imported_can_be_applied_and_started() {
         let path = format!("/ofrep/v1/evaluate/flags/{key}");
         let flag = api.post_with(&path, &request).await;
         assert_ne!(flag["variant"], "", "{flag}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_on_while_the_server_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut control_plane = ControlPlane::stopped(folder.path());
+    control_plane.start().await;
+    let server = format!("http://{}", control_plane.api().address());
+    run("watershed apply -f envoy/demo", 0, &server);
+    let mut watch = shell("watershed status chat-model --watch", &server)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    assert!(next().starts_with("chat-model draft revision "));
+    control_plane.kill();
+    let away = next();
+    assert!(away.contains("cannot reach the control plane"), "{away}");
+    control_plane.start().await;
+    run("watershed start chat-model", 0, &server);
+    let back = next();
+    assert!(back.starts_with("chat-model running revision "), "{back}");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_manifest_comes_through_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut control_plane = ControlPlane::stopped(folder.path());
+    control_plane.start().await;
+    let server = format!("http://{}", control_plane.api().address());
+    for (text, code) in [
+        ("kind: Layer\nkey: a\nspec: {}\n", 0),
+        ("kind: Layer\n", 1),
+        ("[", 1),
+    ] {
+        let mut apply = shell("watershed apply -f - --dry-run", &server);
+        let apply = apply
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut apply = apply.spawn().unwrap();
+        apply
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        let output = apply.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(code == 0 || said.contains("standard input: "), "{said}");
     }
 }
