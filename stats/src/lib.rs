@@ -35,6 +35,7 @@ mod check;
 pub mod distribution;
 pub mod drift;
 mod error;
+mod log_concave;
 mod quadrature;
 pub mod sequential;
 #[allow(dead_code)]

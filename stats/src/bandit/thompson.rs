@@ -2,6 +2,7 @@
 //! posteriors of shares and normal posteriors of means; and top-two Thompson sampling (Russo 2016), which goes on
 //! comparing the best arm with the one that may be better.
 
+use crate::log_concave::{BetaLogit, CUTS, LogConcave, reach};
 use crate::quadrature::{self, NODES, ORDER};
 use crate::{Result, check};
 
@@ -86,7 +87,14 @@ pub fn beta(arms: &[Beta]) -> Result<Ranks> {
         check::positive("alpha", arm.alpha)?;
         check::positive("beta", arm.beta)?;
     }
-    Ok(ranks(arms))
+    let in_logits: Vec<BetaLogit> = arms
+        .iter()
+        .map(|arm| BetaLogit {
+            alpha: arm.alpha,
+            beta: arm.beta,
+        })
+        .collect();
+    Ok(ranks(&in_logits))
 }
 
 /// The ranks of arms with normal posteriors. Relative error 1e-10, absolute 1e-14.
@@ -104,16 +112,6 @@ pub fn normal(arms: &[Normal]) -> Result<Ranks> {
     Ok(ranks(arms))
 }
 
-/// A density with one mode whose logarithm is concave, in some coordinate of the whole line.
-trait LogConcave {
-    /// Where it is largest.
-    fn mode(&self) -> f64;
-    /// About how wide it is.
-    fn scale(&self) -> f64;
-    /// The logarithm of the density at `mode + gap`, relative to the mode.
-    fn log_relative(&self, gap: f64) -> f64;
-}
-
 impl LogConcave for Normal {
     fn mode(&self) -> f64 {
         self.mean
@@ -128,31 +126,6 @@ impl LogConcave for Normal {
         -0.5 * z * z
     }
 }
-
-/// In logits, where no end of the interval is singular.
-impl LogConcave for Beta {
-    fn mode(&self) -> f64 {
-        (self.alpha / self.beta).ln()
-    }
-
-    fn scale(&self) -> f64 {
-        (1.0 / self.alpha + 1.0 / self.beta).sqrt()
-    }
-
-    fn log_relative(&self, gap: f64) -> f64 {
-        let share = self.alpha / (self.alpha + self.beta);
-        // ln of (1 + e^u) / (1 + e^mode), without the cancellation that large counts would make of it.
-        let grown = if gap > 30.0 {
-            share.ln() + gap + ((1.0 - share) / share * (-gap).exp()).ln_1p()
-        } else {
-            (share * gap.exp_m1()).ln_1p()
-        };
-        self.alpha * gap - (self.alpha + self.beta) * grown
-    }
-}
-
-/// How far down, in normal standard deviations, a density is cut into panels.
-const CUTS: [f64; 6] = [1.5, 3.0, 4.5, 6.0, 7.5, 9.0];
 
 /// One arm's density with its panels.
 struct Piecewise<'a, D> {
@@ -214,25 +187,6 @@ impl<'a, D: LogConcave> Piecewise<'a, D> {
         *below += quadrature::panel(low, high, |u| self.at(u));
         found
     }
-}
-
-/// How far from the mode the density has fallen as a normal's has at `cut` standard deviations.
-fn reach<D: LogConcave>(density: &D, cut: f64, side: f64) -> f64 {
-    let level = -0.5 * cut * cut;
-    let (mut near, mut far) = (0.0, density.scale());
-    while density.log_relative(side * far) > level {
-        (near, far) = (far, 2.0 * far);
-    }
-    // Only a place to cut: a few digits are enough.
-    for _ in 0..24 {
-        let middle = 0.5 * (near + far);
-        if density.log_relative(side * middle) > level {
-            near = middle;
-        } else {
-            far = middle;
-        }
-    }
-    side * far
 }
 
 fn ranks<D: LogConcave>(arms: &[D]) -> Ranks {

@@ -13,6 +13,7 @@ pub mod confidence_sequence;
 pub mod crossing;
 pub mod eppo;
 pub mod futility;
+pub mod mixture;
 pub mod msprt;
 mod path;
 pub mod shape;

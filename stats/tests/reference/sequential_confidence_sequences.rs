@@ -3,6 +3,7 @@
 use watershed_stats::sequential::boundary::Sides;
 use watershed_stats::sequential::confidence_sequence::{ConfidenceSequence, Observed};
 use watershed_stats::sequential::eppo::EppoSequence;
+use watershed_stats::sequential::mixture::{Mixture, Stitching, Tuning, share_interval};
 use watershed_stats::sequential::sprt::sprt;
 
 use crate::compare::Outcome;
@@ -10,19 +11,7 @@ use crate::fields;
 use crate::inputs::Inputs;
 
 /// Functions whose method is still to come.
-pub const LATER: &[&str] = &[
-    "confseq_bernoulli_confidence_interval",
-    "confseq_beta_binomial_log_mixture",
-    "confseq_beta_binomial_mixture_bound",
-    "confseq_gamma_exponential_log_mixture",
-    "confseq_gamma_exponential_mixture_bound",
-    "confseq_gamma_poisson_log_mixture",
-    "confseq_gamma_poisson_mixture_bound",
-    "confseq_normal_log_mixture",
-    "confseq_normal_mixture_bound",
-    "confseq_poly_stitching_bound",
-    "published_confseq_unittest",
-];
+pub const LATER: &[&str] = &[];
 
 pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
     Some(match name {
@@ -30,6 +19,17 @@ pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
         "asymp_cs_two_sample" => two_sample_sequence(inputs),
         "eppo_cs_multiplier" => eppo(inputs),
         "sprt_z_loglr" => wald(inputs),
+        "confseq_poly_stitching_bound" => stitching(inputs),
+        "confseq_bernoulli_confidence_interval" => share(inputs),
+        "published_confseq_unittest" => published(inputs),
+        "confseq_normal_mixture_bound"
+        | "confseq_gamma_exponential_mixture_bound"
+        | "confseq_gamma_poisson_mixture_bound"
+        | "confseq_beta_binomial_mixture_bound" => bound(name, inputs),
+        "confseq_normal_log_mixture"
+        | "confseq_gamma_exponential_log_mixture"
+        | "confseq_gamma_poisson_log_mixture"
+        | "confseq_beta_binomial_log_mixture" => log(name, inputs),
         _ => return None,
     })
 }
@@ -87,4 +87,104 @@ fn eppo(inputs: &Inputs) -> Outcome {
         ("rho", sequence.rho()),
         ("B", sequence.multiplier(inputs.number("t"))?)
     ]
+}
+
+fn mixture(name: &str, inputs: &Inputs) -> watershed_stats::Result<Mixture> {
+    let tuning = Tuning {
+        v: inputs.number("v_opt"),
+        alpha: inputs.number("alpha_opt"),
+    };
+    let one_sided = || inputs.flag("is_one_sided");
+    match name
+        .trim_start_matches("confseq_")
+        .trim_end_matches("_mixture_bound")
+        .trim_end_matches("_log_mixture")
+    {
+        "normal" => Mixture::normal(tuning, one_sided()),
+        "gamma_exponential" => Mixture::gamma_exponential(tuning, inputs.number("c")),
+        "gamma_poisson" => Mixture::gamma_poisson(tuning, inputs.number("c")),
+        "beta_binomial" => {
+            Mixture::beta_binomial(tuning, inputs.number("g"), inputs.number("h"), one_sided())
+        }
+        other => panic!("no mixture `{other}`"),
+    }
+}
+
+fn bound(name: &str, inputs: &Inputs) -> Outcome {
+    fields![(
+        "value",
+        mixture(name, inputs)?.bound(inputs.number("v"), inputs.number("alpha"))?
+    )]
+}
+
+fn log(name: &str, inputs: &Inputs) -> Outcome {
+    fields![(
+        "value",
+        mixture(name, inputs)?.log(inputs.number("s"), inputs.number("v"))?
+    )]
+}
+
+fn stitching(inputs: &Inputs) -> Outcome {
+    let stitching = Stitching {
+        v_min: inputs.number("v_min"),
+        c: inputs.number("c"),
+        s: inputs.number("s"),
+        eta: inputs.number("eta"),
+    };
+    fields![(
+        "value",
+        stitching.bound(inputs.number("v"), inputs.number("alpha"))?
+    )]
+}
+
+fn share(inputs: &Inputs) -> Outcome {
+    let tuning = Tuning {
+        v: inputs.number("t_opt"),
+        alpha: inputs.number("alpha_opt"),
+    };
+    let (low, high) = share_interval(
+        inputs.number("num_successes"),
+        inputs.number("num_trials"),
+        inputs.number("alpha"),
+        tuning,
+    )?;
+    fields![("lo", low), ("hi", high)]
+}
+
+/// The figures of confseq's own test, which says in words what they are of; all are tuned to v = 100 at 0.05.
+fn published(inputs: &Inputs) -> Outcome {
+    let tuning = Tuning {
+        v: 100.0,
+        alpha: 0.05,
+    };
+    let (v, what) = (inputs.number("v"), inputs.text("quantity"));
+    let alpha = inputs.number_or("alpha", 0.05);
+    if what.starts_with("poly") {
+        return fields![(
+            "value",
+            Stitching {
+                v_min: 10.0,
+                c: 3.0,
+                s: 1.4,
+                eta: 2.0
+            }
+            .bound(v, alpha)?
+        )];
+    }
+    let mixture = match what.split(' ').next().unwrap_or_default() {
+        "two_sided_log" | "two_sided_bound" => Mixture::normal(tuning, false)?,
+        "one_sided_log" | "one_sided_bound" => Mixture::normal(tuning, true)?,
+        "gamma_exponential_log" | "gamma_exponential_bound" => {
+            Mixture::gamma_exponential(tuning, 2.0)?
+        }
+        "gamma_poisson_log" | "gamma_poisson_bound" => Mixture::gamma_poisson(tuning, 2.0)?,
+        "beta_binomial" => Mixture::beta_binomial(tuning, 0.2, 0.8, what.contains("one-sided"))?,
+        other => panic!("no quantity `{other}`"),
+    };
+    let value = if what.contains("log") {
+        mixture.log(inputs.number("s"), v)?
+    } else {
+        mixture.bound(v, alpha)?
+    };
+    fields![("value", value)]
 }
