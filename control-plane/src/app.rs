@@ -14,13 +14,15 @@ use crate::cli::peers::{self, ImportArgs};
 use crate::cli::simulate::{self, SimulateArgs};
 use crate::cli::status::{self, StatusArgs};
 use crate::clock;
-use crate::config::ServeConfig;
+use crate::config::{ServeConfig, StoreConfig};
 use crate::control::Control;
 use crate::demo::model::{self, ModelArgs};
 use crate::demo::{self, DemoArgs};
 use crate::evidence::ingest::AccessLogs;
+use crate::leader::Candidate;
 use crate::metrics::Metrics;
 use crate::publish::FleetPublisher;
+use crate::replicas;
 use crate::resources::Settings;
 use crate::store::Store;
 use anyhow::Context as _;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -141,14 +144,15 @@ pub async fn serve(
         wasm_path: config.filter.wasm_path,
     };
     let publisher = Arc::new(FleetPublisher::new(Arc::clone(&fleets), settings));
-    let store = Store::open(&config.store.database).await?;
+    let database = config.store.target();
+    let store = Store::connect(&database).await?;
     let control = Control::start(store.clone(), publisher, Arc::clone(&metrics)).await?;
     let gate = gate(auth, &store, Arc::clone(&metrics)).await?;
 
     let api = bind(config.api.api_address).await?;
     let xds = bind(config.xds.xds_address).await?;
     let addresses = (api.local_addr()?, xds.local_addr()?);
-    tracing::info!(api = %addresses.0, xds = %addresses.1, database = %config.store.database.display(), "listening");
+    tracing::info!(api = %addresses.0, xds = %addresses.1, %database, "listening");
 
     let proxies = Arc::new(crate::ads::FleetView::new(
         Arc::clone(&fleets),
@@ -163,6 +167,13 @@ pub async fn serve(
         clock: clock::now,
     };
     let stopping = CancellationToken::new();
+    let _leads = join(
+        &config.store,
+        state.store.clone(),
+        state.control.clone(),
+        &metrics,
+        &stopping,
+    )?;
     let router = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let rest = axum::serve(api, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let grpc = Server::builder()
@@ -213,6 +224,29 @@ async fn gate(auth: Auth, store: &Store, metrics: Arc<Metrics>) -> anyhow::Resul
         tracing::info!("the first admin key, `bootstrap`, was printed on standard output");
     }
     Ok(Gate::open(auth, store.clone(), metrics, clock::now).await?)
+}
+
+/// Takes a place among the replicas of the store: follows what they write, and stands for leader.
+fn join(
+    config: &StoreConfig,
+    store: Store,
+    control: Arc<Control>,
+    metrics: &Arc<Metrics>,
+    stopping: &CancellationToken,
+) -> anyhow::Result<watch::Receiver<bool>> {
+    let candidate = Candidate {
+        store: store.clone(),
+        lock: config.leader_lock,
+        holder: format!("{:016x}", getrandom::u64().context("no randomness")?),
+        metrics: Arc::clone(metrics),
+    };
+    tokio::spawn(replicas::follow(
+        control,
+        store,
+        config.poll(),
+        stopping.clone(),
+    ));
+    Ok(candidate.stand(stopping.clone()))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

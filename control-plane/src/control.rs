@@ -7,11 +7,20 @@ use crate::model::change::{self, Applied, Change, Edit, ModelError, Precondition
 use crate::model::{Model, role};
 use crate::resources::ResourceChanges;
 use crate::store::receipts::{Claim, Effect, Kept, Receipt};
-use crate::store::{Author, Store, StoreError};
+use crate::store::{Author, Store, StoreError, Turn};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::time::timeout;
+
+/// How often a change is tried where other replicas are first. From the second time on they wait for us,
+/// where the database lets them.
+const ATTEMPTS: u32 = 8;
+
+/// How long a change waits for the ones before it.
+const QUEUE: Duration = Duration::from_secs(5);
 
 /// What makes of a model what proxies get.
 pub trait Publisher: Send + Sync + 'static {
@@ -102,6 +111,9 @@ pub enum ControlError {
     /// Another command was sent under the same idempotency key.
     #[error("something else was sent under this idempotency key")]
     KeyReused,
+    /// Too many others wait to write, or the store does not let the one before us go.
+    #[error("other changes take too long")]
+    Busy,
     /// The task that makes it died.
     #[error("the change was interrupted: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
@@ -204,23 +216,47 @@ impl Control {
         self.store.ping().await
     }
 
+    /// Reads what other replicas have written, and publishes it.
+    ///
+    /// # Errors
+    /// [`ControlError`] where it cannot be read or published; the model stays as it was.
+    pub async fn refresh(&self) -> Result<(), ControlError> {
+        let _writing = self.turn().await?;
+        self.catch_up().await
+    }
+
+    /// Our turn to write. Where the store hangs, whoever waits is told, and does not queue up.
+    async fn turn(&self) -> Result<MutexGuard<'_, ()>, ControlError> {
+        let turn = timeout(QUEUE, self.writing.lock()).await;
+        turn.map_err(|_| ControlError::Busy)
+    }
+
     async fn write(
         &self,
         command: &Command,
         claim: Option<&Claim>,
         now: Timestamp,
     ) -> Result<Answer, ControlError> {
-        let _writing = self.writing.lock().await;
-        match self.try_write(command, claim, now).await {
-            Err(ControlError::Store(fault)) => {
-                // What the store holds is the truth, whoever wrote it and however far we came.
-                self.reload().await?;
-                match fault {
-                    StoreError::Raced => self.try_write(command, claim, now).await,
-                    fault => Err(fault.into()),
+        let _writing = self.turn().await?;
+        let (mut attempts, mut turn) = (0, None);
+        loop {
+            attempts += 1;
+            match self.try_write(command, claim, now, turn.take()).await {
+                // Another replica was first. What it wrote may change what we have to say; and now no
+                // other gets in between.
+                Err(ControlError::Store(StoreError::Raced)) if attempts < ATTEMPTS => {
+                    turn = self.store.turn().await?;
+                    self.catch_up().await?;
                 }
+                Err(ControlError::Store(fault)) => {
+                    // What the store holds is the truth, however far we came.
+                    if let Err(fault) = self.catch_up().await {
+                        tracing::warn!(%fault, "the model could not be read again");
+                    }
+                    return Err(fault.into());
+                }
+                other => return other,
             }
-            other => other,
         }
     }
 
@@ -229,6 +265,7 @@ impl Control {
         command: &Command,
         claim: Option<&Claim>,
         now: Timestamp,
+        turn: Option<Turn>,
     ) -> Result<Answer, ControlError> {
         if let Some(claim) = claim
             && let Some(kept) = self.answered(&command.author.actor, claim, now).await?
@@ -249,7 +286,8 @@ impl Control {
         };
         let publish = self.publisher.prepare(&model)?;
         let receipt = receipt.as_ref();
-        self.store.commit(&edit, &command.author, receipt).await?;
+        let kept = (&edit, &command.author, receipt);
+        self.store.commit_in(turn, kept).await?;
         let model = Arc::new(model);
         self.model.send_replace(Arc::clone(&model));
         publish();
@@ -282,11 +320,10 @@ impl Control {
         }
     }
 
-    async fn reload(&self) -> Result<(), ControlError> {
-        let model = self.store.load().await?;
-        if model.revision == self.model().revision {
+    async fn catch_up(&self) -> Result<(), ControlError> {
+        let Some(model) = self.store.catch_up(&self.model()).await? else {
             return Ok(());
-        }
+        };
         let publish = self.publisher.prepare(&model)?;
         self.model.send_replace(Arc::new(model));
         publish();

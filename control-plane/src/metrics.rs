@@ -23,6 +23,7 @@ pub struct Metrics {
     xds_nacks: Family<TypeLabels, Counter>,
     xds_proxies: Family<FleetLabels, Gauge>,
     access_log_entries: Family<OutcomeLabels, Counter>,
+    leader: Gauge,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
@@ -72,6 +73,7 @@ impl Metrics {
             xds_nacks: Family::default(),
             xds_proxies: Family::default(),
             access_log_entries: Family::default(),
+            leader: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -94,6 +96,8 @@ impl Metrics {
         registry.register("xds_proxies", "Connected proxies", proxies);
         let entries = self.access_log_entries.clone();
         registry.register("access_log_entries", "Access-log entries received", entries);
+        let leader = self.leader.clone();
+        registry.register("leader", "Whether this replica does timed work", leader);
     }
 
     /// Counts a request to the API: the route's pattern, the method, and the status' first digit.
@@ -118,6 +122,11 @@ impl Metrics {
         self.changes
             .get_or_create(&ChangeLabels { kind, action })
             .inc();
+    }
+
+    /// Shows whether this replica does timed work.
+    pub fn leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// Counts a response of the xDS type that was sent.

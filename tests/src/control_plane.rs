@@ -15,6 +15,7 @@ pub struct ControlPlane {
     folder: PathBuf,
     api: Port,
     xds: Port,
+    arguments: Vec<String>,
     process: Option<Process>,
 }
 
@@ -25,8 +26,24 @@ impl ControlPlane {
             folder: folder.to_owned(),
             api: Port::reserve(),
             xds: Port::reserve(),
+            arguments: Vec::new(),
             process: None,
         }
+    }
+
+    /// The same as a replica on a PostgreSQL database. It never polls, so that what reaches it from
+    /// others does because the database told it.
+    #[must_use]
+    pub fn on(mut self, database_url: &str) -> Self {
+        self.move_to(database_url);
+        self
+    }
+
+    /// [`ControlPlane::on`], from its next start.
+    pub fn move_to(&mut self, database_url: &str) {
+        let never = "3600000";
+        let arguments = ["--database-url", database_url, "--poll-interval", never];
+        self.arguments = arguments.map(str::to_owned).to_vec();
     }
 
     /// Where its API is.
@@ -51,11 +68,13 @@ impl ControlPlane {
             .arg("serve")
             .args(["--api-address", &self.api.address().to_string()])
             .args(["--xds-address", &self.xds.address().to_string()])
+            .env_remove("DATABASE_URL")
             .arg("--database")
             .arg(self.folder.join("watershed.db"))
             .arg("--wasm-path")
             .arg(wasm)
             .arg("--insecure-open-api")
+            .args(&self.arguments)
             .current_dir(&self.folder);
         let log = self.folder.join("control-plane.log");
         let process = self.process.insert(Process::start(command, &log));

@@ -22,8 +22,6 @@ pub mod echo;
 pub mod envoy;
 mod eventually;
 pub mod http;
-mod port;
-pub mod process;
 pub mod sidecar;
 pub mod split;
 pub mod stack;
@@ -32,7 +30,7 @@ pub mod traffic;
 mod upstream;
 
 pub use eventually::{PATIENCE, eventually, within};
-pub use port::Port;
 pub use stack::{Stack, documents};
 pub use standalone::Standalone;
 pub use upstream::Upstream;
+pub use watershed_harness::{Durability, Port, Postgres, process};

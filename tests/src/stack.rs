@@ -30,11 +30,19 @@ pub struct Stack {
 impl Stack {
     /// Starts everything; nothing is applied yet, so that Envoy has no listener.
     pub async fn start(transport: Transport) -> Self {
+        Self::start_on(transport, None).await
+    }
+
+    /// [`Stack::start`] with the model in a PostgreSQL database, where its URL is given.
+    pub async fn start_on(transport: Transport, database_url: Option<&str>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("watershed-")
             .tempdir()
             .expect("a folder");
         let mut control_plane = ControlPlane::stopped(folder.path());
+        if let Some(url) = database_url {
+            control_plane = control_plane.on(url);
+        }
         control_plane.start().await;
         let bootstrap = front_proxy(control_plane.xds()).transport(transport);
         Self {
@@ -49,20 +57,30 @@ impl Stack {
     /// [`Stack::start`] with the clusters, the service `chat` and the layer `models`, but no experiment.
     pub async fn with_service(transport: Transport) -> Self {
         let stack = Self::start(transport).await;
-        let api = stack.api();
-        for upstream in &stack.upstreams {
+        stack.apply_service().await;
+        stack
+    }
+
+    async fn apply_service(&self) {
+        let api = self.api();
+        for upstream in &self.upstreams {
             let path = format!("/v1/clusters/{}", upstream.name);
             api.put(&path, &documents::cluster(upstream.address)).await;
         }
-        api.put("/v1/services/chat", &documents::service(stack.gateway()))
+        api.put("/v1/services/chat", &documents::service(self.gateway()))
             .await;
         api.put("/v1/layers/models", &documents::layer()).await;
-        stack
     }
 
     /// [`Stack::with_service`] with the experiment `chat-model` running 70/20/10 and known to Envoy.
     pub async fn with_chat(transport: Transport) -> Self {
-        let stack = Self::with_service(transport).await;
+        Self::with_chat_on(transport, None).await
+    }
+
+    /// [`Stack::with_chat`] with the model in a PostgreSQL database, where its URL is given.
+    pub async fn with_chat_on(transport: Transport, database_url: Option<&str>) -> Self {
+        let stack = Self::start_on(transport, database_url).await;
+        stack.apply_service().await;
         let api = stack.api();
         api.put("/v1/experiments/chat-model", &documents::chat_model())
             .await;

@@ -201,6 +201,9 @@ impl From<ControlError> for Problem {
                 "This Idempotency-Key stands for another request",
                 "send a new key with a new request",
             ),
+            ControlError::Busy => {
+                Self::unavailable("other changes take too long; try again in a while")
+            }
             ControlError::Interrupted(fault) => {
                 tracing::error!(%fault, "a change was interrupted");
                 Self::internal()

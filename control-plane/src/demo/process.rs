@@ -95,6 +95,7 @@ async fn spawn_control_plane(
             "--xds-address",
             &on.xds.to_string(),
         ])
+        .env_remove("DATABASE_URL")
         .arg("--database")
         .arg(folder.join("watershed.db"))
         .arg("--wasm-path")

@@ -142,8 +142,8 @@ impl Model {
         }
     }
 
-    /// Takes the thing of that kind and name away.
-    pub(super) fn remove(&mut self, kind: Kind, key: &Key) {
+    /// Takes the thing of that kind and name away. As [`Model::insert`], it checks nothing.
+    pub fn remove(&mut self, kind: Kind, key: &Key) {
         match kind {
             Kind::Settings => drop(self.settings.remove(key)),
             Kind::Cluster => drop(self.clusters.remove(key)),

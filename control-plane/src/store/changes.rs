@@ -1,8 +1,11 @@
 //! The table of changes: how the model came to be. Rows are added, never changed or removed.
 
+use super::error::RowError;
 use super::{Author, StoreError};
 use crate::model::change::Edit;
 use crate::model::entry::Entry;
+use crate::model::{Key, Kind};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 /// The revision of the last change; 0 where there is none.
@@ -12,6 +15,30 @@ pub(super) async fn last_revision(connection: &mut AnyConnection) -> Result<u64,
         .await?;
     let revision: i64 = row.try_get(0)?;
     Ok(u64::try_from(revision).unwrap_or(0))
+}
+
+/// What was taken away after `revision`, whether it came back or not.
+pub(super) async fn removed_since(
+    connection: &mut AnyConnection,
+    revision: u64,
+) -> Result<Vec<(Kind, Key)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT kind, key FROM changes WHERE revision > $1 AND body_after IS NULL",
+    )
+    .bind(number(revision))
+    .fetch_all(connection)
+    .await?;
+    let target = |row: &AnyRow| -> Result<(Kind, Key), StoreError> {
+        let (kind, key): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let row = |fault| StoreError::Change {
+            kind: kind.clone(),
+            key: key.clone(),
+            fault: Box::new(fault),
+        };
+        let read = Kind::named(&kind).ok_or_else(|| row(RowError::Kind))?;
+        Ok((read, Key::try_new(&key).map_err(|_| row(RowError::Name))?))
+    };
+    rows.iter().map(target).collect()
 }
 
 /// Records `edit`.

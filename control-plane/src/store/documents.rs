@@ -18,6 +18,21 @@ pub(super) async fn all(connection: &mut AnyConnection) -> Result<Vec<Entry>, St
     rows.iter().map(entry).collect()
 }
 
+/// Every document that changed after `revision`.
+pub(super) async fn since(
+    connection: &mut AnyConnection,
+    revision: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT kind, key, revision, created_at, updated_at, body FROM documents \
+         WHERE revision > $1 ORDER BY kind, key",
+    )
+    .bind(changes::number(revision))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(entry).collect()
+}
+
 fn entry(row: &AnyRow) -> Result<Entry, StoreError> {
     let name = |column| row.try_get(column).unwrap_or_else(|_| "?".to_owned());
     read(row).map_err(|fault| StoreError::Row {
@@ -29,7 +44,7 @@ fn entry(row: &AnyRow) -> Result<Entry, StoreError> {
 
 fn read(row: &AnyRow) -> Result<Entry, RowError> {
     let kind: String = row.try_get("kind")?;
-    let kind = kind_of(&kind).ok_or(RowError::Kind)?;
+    let kind = Kind::named(&kind).ok_or(RowError::Kind)?;
     let key: String = row.try_get("key")?;
     let revision: i64 = row.try_get("revision")?;
     let time = |column| -> Result<Timestamp, RowError> {
@@ -42,10 +57,6 @@ fn read(row: &AnyRow) -> Result<Entry, RowError> {
     };
     let body: String = row.try_get("body")?;
     Ok(Entry::restore(kind, &key, meta, &body)?)
-}
-
-fn kind_of(name: &str) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
 }
 
 /// Puts a document in the place of the one with its kind and key.

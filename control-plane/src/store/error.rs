@@ -34,6 +34,17 @@ pub enum StoreError {
         /// What the database said.
         reason: String,
     },
+    /// The server cannot be reached, or does not let us in.
+    #[error("cannot use the database {url}: {reason}")]
+    Unreachable {
+        /// Where it should be, without its password.
+        url: String,
+        /// What happened instead.
+        reason: String,
+    },
+    /// The database does not answer in time.
+    #[error("the database did not answer in time")]
+    Timeout,
     /// A newer Watershed has written it.
     #[error(
         "the database has schema {found}, newer than {known}, the newest that this version knows; start the version that wrote it, or a later one"
@@ -55,6 +66,16 @@ pub enum StoreError {
         /// The row's key.
         key: String,
         /// What is wrong with it.
+        fault: Box<RowError>,
+    },
+    /// A record of a change is not what we wrote.
+    #[error("table changes, row kind={kind} key={key}: {fault}")]
+    Change {
+        /// What was changed.
+        kind: String,
+        /// Its name.
+        key: String,
+        /// What is wrong with the row.
         fault: Box<RowError>,
     },
     /// A record of the audit is not what we wrote.
@@ -92,7 +113,23 @@ pub enum StoreError {
     Encode(#[from] serde_json::Error),
     /// The database failed.
     #[error(transparent)]
-    Sql(#[from] sqlx::Error),
+    Sql(sqlx::Error),
+}
+
+/// SQLSTATEs by which a database undoes one of two transactions that cannot both be: a serialisation
+/// failure and a deadlock. SQLite has no such codes.
+const UNDONE: [&str; 2] = ["40001", "40P01"];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
+        match code {
+            Some(code) if UNDONE.contains(&code.as_ref()) => Self::Raced,
+            _ => Self::Sql(error),
+        }
+    }
 }
 
 /// What is wrong with a row.

@@ -1,22 +1,61 @@
-//! Opening the database: find out early, and in words, why it cannot be used.
+//! Opening the database, whichever it is, and bringing its schema up to date.
 
-use super::{Store, StoreError};
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use super::{Backend, Store, StoreError, postgres, sqlite};
+use crate::store::PostgresUrl;
+use sqlx::AnyConnection;
+use sqlx::any::install_default_drivers;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyConnection, Connection, Executor, Row};
-use std::fmt::Write;
-use std::path::Path;
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// There is one writer; a second connection keeps readiness checks from waiting for it.
-const CONNECTIONS: u32 = 2;
+/// Where the model is kept.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// In a file.
+    Sqlite(PathBuf),
+    /// On a server that others may share.
+    Postgres {
+        /// Where it is.
+        url: PostgresUrl,
+        /// Whether it has advisory locks. Without them, start one replica alone after an update, so
+        /// that no two change the schema at once.
+        locks: bool,
+    },
+}
 
-/// Each connection waits up to 5 s for another process' write, and a commit waits for the disk.
-const PRAGMAS: &str =
-    "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres { url, .. } => write!(f, "{url}"),
+        }
+    }
+}
 
 impl Store {
+    /// Opens a database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it cannot be opened, is damaged, or was written by a newer version.
+    pub async fn connect(database: &Database) -> Result<Self, StoreError> {
+        match database {
+            Database::Sqlite(path) => Self::open(path).await,
+            Database::Postgres { url, locks } => {
+                install_default_drivers();
+                let notifies = postgres::prepare(url, *locks).await?;
+                let backend = Backend::Postgres(postgres::Shared {
+                    url: url.clone(),
+                    notifies,
+                });
+                let pool = postgres::pool(url).await?;
+                Ok(Self { pool, backend })
+            }
+        }
+    }
+
     /// Opens the SQLite database at `path`, makes it where there is none, and brings its schema up
     /// to date.
     ///
@@ -24,93 +63,25 @@ impl Store {
     /// [`StoreError`] where it cannot be opened, is damaged, or was written by a newer version.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         install_default_drivers();
-        let url = url(path)?;
-        prepare(path, &url).await?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection.execute(PRAGMAS).await?;
-                    Ok(())
-                })
-            })
-            .connect(&url)
-            .await
-            .map_err(|source| open_error(path, &source))?;
-        Ok(Self { pool })
+        let pool = sqlite::open(path).await?;
+        Ok(Self {
+            pool,
+            backend: Backend::Sqlite,
+        })
     }
 }
 
-/// Checks and migrates over one connection of its own: a pool would try again for half a minute
-/// where a file is simply not a database.
-async fn prepare(path: &Path, url: &str) -> Result<(), StoreError> {
-    let opened = |source| open_error(path, &source);
-    let mut connection = AnyConnection::connect(url).await.map_err(opened)?;
-    connection.execute(PRAGMAS).await.map_err(opened)?;
-    // Stays with the file: readers and the writer do not wait for one another.
-    let wal = "PRAGMA journal_mode = WAL";
-    connection.execute(wal).await.map_err(opened)?;
-    let verdict = connection
-        .fetch_one("PRAGMA quick_check(1)")
-        .await
-        .and_then(|row| row.try_get::<String, _>(0))
-        .map_err(opened)?;
-    if verdict != "ok" {
-        return Err(StoreError::Damaged {
-            path: path.to_owned(),
-            reason: verdict,
-        });
-    }
-    MIGRATIONS
-        .run(&mut connection)
-        .await
-        .map_err(migrate_error)?;
-    connection.close().await.map_err(opened)
-}
-
-/// A `sqlite:` URL for `path`, which must be absolute there and percent-encoded.
-fn url(path: &Path) -> Result<String, StoreError> {
-    let unusable = |reason| StoreError::Path {
-        path: path.to_owned(),
-        reason,
+/// Brings the schema up to date. `locking` keeps others from doing so at the same time.
+pub(super) async fn migrate(
+    connection: &mut AnyConnection,
+    locking: bool,
+) -> Result<(), StoreError> {
+    let migrator = Migrator {
+        migrations: Cow::Borrowed(&MIGRATIONS.migrations),
+        locking,
+        ..Migrator::DEFAULT
     };
-    let absolute = std::path::absolute(path).map_err(|_| unusable("it is empty"))?;
-    let text = absolute.to_str().ok_or(unusable("it is not UTF-8"))?;
-    let mut url = String::from("sqlite://");
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
-    url.push_str("?mode=rwc");
-    Ok(url)
-}
-
-/// SQLite's primary result codes (sqlite.org/rescode.html).
-const CORRUPT: i32 = 11;
-const NOT_A_DATABASE: i32 = 26;
-
-fn open_error(path: &Path, source: &sqlx::Error) -> StoreError {
-    let path = path.to_owned();
-    // The code's low byte is the primary one, what is above details it.
-    let code = source
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .and_then(|code| code.parse::<i32>().ok())
-        .map(|code| code & 0xff);
-    match code {
-        Some(CORRUPT | NOT_A_DATABASE) => StoreError::Damaged {
-            path,
-            reason: source.to_string(),
-        },
-        _ => StoreError::Open {
-            path,
-            reason: source.to_string(),
-        },
-    }
+    migrator.run(connection).await.map_err(migrate_error)
 }
 
 fn migrate_error(error: MigrateError) -> StoreError {

@@ -1,11 +1,12 @@
 //! Tests of the store on real files: what is kept, what is refused at the start, and that neither
 //! half a change nor two changes under one revision are ever kept.
 
+use super::testing::{TestDatabase, on_both_stores};
 use super::{Author, Store, StoreError};
 use crate::model::change::{self, Applied, Change, Precondition, Spec};
 use crate::model::{Key, Kind, Model};
 use jiff::Timestamp;
-use sqlx::{AnyConnection, Connection, Executor, Row};
+use sqlx::{AnyConnection, Executor, Row};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -58,13 +59,23 @@ async fn commit(store: &Store, model: &Model, change: &Change) -> Model {
 }
 
 /// A store with a cluster, a layer and an experiment, and the model that it holds.
-async fn filled(path: &Path) -> (Store, Model) {
-    let store = Store::open(path).await.unwrap();
+async fn filled(database: &TestDatabase) -> (Store, Model) {
+    fill(database.open().await).await
+}
+
+async fn fill(store: Store) -> (Store, Model) {
     let mut model = Model::default();
     for change in [cluster("a", 80), layer("models"), experiment("x")] {
         model = commit(&store, &model, &change).await;
     }
     (store, model)
+}
+
+async fn empty(connection: &mut AnyConnection) {
+    for table in ["documents", "changes", "audit"] {
+        let sql = format!("DELETE FROM {table}");
+        connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+    }
 }
 
 fn folder() -> (TempDir, PathBuf) {
@@ -73,49 +84,51 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-async fn raw(path: &Path) -> AnyConnection {
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}?mode=rwc", path.display());
-    AnyConnection::connect(&url).await.unwrap()
-}
+on_both_stores!(
+    a_new_database_holds_the_empty_model,
+    what_was_committed_is_there_when_it_is_opened_again,
+    what_was_deleted_stays_deleted_and_its_revision_is_not_used_again,
+    every_change_leaves_a_record,
+    two_writers_never_make_the_same_revision_and_the_loser_leaves_nothing,
+    a_schema_from_the_future_is_not_touched,
+    a_row_that_is_garbage_is_named,
+    rows_that_do_not_fit_together_are_refused,
+    what_others_changed_is_caught_up_with,
+    a_change_of_others_that_is_garbage_is_named,
+);
 
-#[tokio::test]
-async fn a_new_database_holds_the_empty_model() {
-    let (_folder, path) = folder();
-    let store = Store::open(&path).await.unwrap();
+async fn a_new_database_holds_the_empty_model(database: &TestDatabase) {
+    let store = database.open().await;
     store.ping().await.unwrap();
     assert_eq!(store.load().await.unwrap(), Model::default());
 }
 
-#[tokio::test]
-async fn what_was_committed_is_there_when_it_is_opened_again() {
-    let (_folder, path) = folder();
-    let (store, model) = filled(&path).await;
+async fn what_was_committed_is_there_when_it_is_opened_again(database: &TestDatabase) {
+    let (store, model) = filled(database).await;
     let changed = commit(&store, &model, &cluster("a", 81)).await;
     drop(store);
-    let again = Store::open(&path).await.unwrap();
+    let again = database.open().await;
     assert_eq!(again.load().await.unwrap(), changed);
 }
 
-#[tokio::test]
-async fn what_was_deleted_stays_deleted_and_its_revision_is_not_used_again() {
-    let (_folder, path) = folder();
-    let (store, model) = filled(&path).await;
+async fn what_was_deleted_stays_deleted_and_its_revision_is_not_used_again(
+    database: &TestDatabase,
+) {
+    let (store, model) = filled(database).await;
     let model = commit(&store, &model, &Change::Delete(Kind::Cluster, key("a"))).await;
     drop(store);
-    let again = Store::open(&path).await.unwrap();
+    let again = database.open().await;
     let loaded = again.load().await.unwrap();
     assert_eq!((loaded.revision, loaded.clusters.len()), (4, 0));
     assert_eq!(loaded, model);
 }
 
-#[tokio::test]
-async fn every_change_leaves_a_record() {
-    let (_folder, path) = folder();
-    let (store, model) = filled(&path).await;
+async fn every_change_leaves_a_record(database: &TestDatabase) {
+    let (store, model) = filled(database).await;
     let model = commit(&store, &model, &cluster("a", 81)).await;
     commit(&store, &model, &Change::Delete(Kind::Cluster, key("a"))).await;
-    let rows = raw(&path)
+    let rows = database
+        .raw()
         .await
         .fetch_all("SELECT * FROM changes WHERE kind = 'cluster' ORDER BY revision")
         .await
@@ -136,11 +149,11 @@ async fn every_change_leaves_a_record() {
     assert_eq!(text(2, "at").unwrap(), "2026-01-31T09:00:00.123Z");
 }
 
-#[tokio::test]
-async fn two_writers_never_make_the_same_revision_and_the_loser_leaves_nothing() {
-    let (_folder, path) = folder();
-    let (one, model) = filled(&path).await;
-    let two = Store::open(&path).await.unwrap();
+async fn two_writers_never_make_the_same_revision_and_the_loser_leaves_nothing(
+    database: &TestDatabase,
+) {
+    let (one, model) = filled(database).await;
+    let two = database.open().await;
     let first = apply(&model, &cluster("first", 80)).edit.unwrap();
     let second = apply(&model, &cluster("second", 80)).edit.unwrap();
     let (first, second) =
@@ -159,7 +172,7 @@ async fn two_writers_never_make_the_same_revision_and_the_loser_leaves_nothing()
 #[tokio::test]
 async fn a_commit_waits_for_the_disk_and_readers_do_not_wait_for_it() {
     let (_folder, path) = folder();
-    let (store, _) = filled(&path).await;
+    let (store, _) = fill(Store::open(&path).await.unwrap()).await;
     let pragma = async |name: &str| {
         let sql = sqlx::AssertSqlSafe(format!("PRAGMA {name}"));
         sqlx::query(sql).fetch_one(&store.pool).await.unwrap()
@@ -172,7 +185,7 @@ async fn a_commit_waits_for_the_disk_and_readers_do_not_wait_for_it() {
 async fn a_path_may_have_any_character() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ä b?mode=ro#%41.db");
-    filled(&path).await;
+    fill(Store::open(&path).await.unwrap()).await;
     assert!(path.is_file());
     let again = Store::open(&path).await.unwrap();
     assert_eq!(again.load().await.unwrap().revision, 3);
@@ -194,7 +207,11 @@ async fn a_file_that_is_no_database_is_named() {
 #[tokio::test]
 async fn a_damaged_database_is_found_at_the_start() {
     let (_folder, path) = folder();
-    filled(&path).await.0.close().await;
+    fill(Store::open(&path).await.unwrap())
+        .await
+        .0
+        .close()
+        .await;
     let mut bytes = std::fs::read(&path).unwrap();
     // The first page holds header and schema; everything behind it becomes noise.
     bytes[4_096..].fill(0xa5);
@@ -225,33 +242,32 @@ async fn a_place_where_nothing_can_be_written_is_named() {
     assert!(matches!(empty, StoreError::Path { .. }), "{empty:?}");
 }
 
-#[tokio::test]
-async fn a_schema_from_the_future_is_not_touched() {
-    let (_folder, path) = folder();
-    filled(&path).await.0.close().await;
-    raw(&path)
-        .await
-        .execute(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-             VALUES (9000, 'later', TRUE, x'00', 0)",
-        )
-        .await
-        .unwrap();
-    let fault = Store::open(&path).await.unwrap_err();
+async fn a_schema_from_the_future_is_not_touched(database: &TestDatabase) {
+    filled(database).await.0.close().await;
+    let bytes = match database {
+        TestDatabase::Sqlite(_) => "x'00'",
+        TestDatabase::Postgres { .. } => "'\\x00'",
+    };
+    let sql = format!(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9000, 'later', TRUE, {bytes}, 0)"
+    );
+    let mut connection = database.raw().await;
+    connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+    let fault = Store::connect(&database.target()).await.unwrap_err();
     assert!(
         matches!(
             fault,
             StoreError::NewerSchema {
                 found: 9_000,
-                known: 2
+                known: 3
             }
         ),
         "{fault:?}"
     );
 }
 
-#[tokio::test]
-async fn a_row_that_is_garbage_is_named() {
+async fn a_row_that_is_garbage_is_named(database: &TestDatabase) {
     let cases = [
         ("body = 'x'", "the body cannot be read"),
         ("body = x'ff00'", "mismatched types"),
@@ -265,11 +281,15 @@ async fn a_row_that_is_garbage_is_named() {
         ("revision = -1", "the revision is negative"),
         ("created_at = 'noon'", "a time cannot be read"),
     ];
+    let mut connection = database.raw().await;
+    let store = database.open().await;
     for (assignment, reason) in cases {
-        let (_folder, path) = folder();
-        let (store, _) = filled(&path).await;
+        if assignment.contains("x'") && matches!(database, TestDatabase::Postgres { .. }) {
+            continue; // It keeps texts where texts belong.
+        }
+        empty(&mut connection).await;
+        fill(store.clone()).await;
         let sql = format!("UPDATE documents SET {assignment} WHERE kind = 'cluster'");
-        let mut connection = raw(&path).await;
         connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
         let fault = store.load().await.unwrap_err();
         assert!(
@@ -282,11 +302,9 @@ async fn a_row_that_is_garbage_is_named() {
     }
 }
 
-#[tokio::test]
-async fn rows_that_do_not_fit_together_are_refused() {
-    let (_folder, path) = folder();
-    let (store, _) = filled(&path).await;
-    let mut connection = raw(&path).await;
+async fn rows_that_do_not_fit_together_are_refused(database: &TestDatabase) {
+    let (store, _) = filled(database).await;
+    let mut connection = database.raw().await;
     connection
         .execute("DELETE FROM documents WHERE kind = 'layer'")
         .await
@@ -299,6 +317,71 @@ async fn rows_that_do_not_fit_together_are_refused() {
     );
 }
 
+async fn what_others_changed_is_caught_up_with(database: &TestDatabase) {
+    let (ours, known) = filled(database).await;
+    assert_eq!(ours.catch_up(&known).await.unwrap(), None);
+    let theirs = database.open().await;
+    let mut model = known.clone();
+    for change in [
+        cluster("b", 80),
+        cluster("c", 80),
+        Change::Delete(Kind::Cluster, key("b")),
+        cluster("a", 81),
+        Change::Delete(Kind::Cluster, key("c")),
+        cluster("c", 82),
+        Change::Delete(Kind::Experiment, key("x")),
+    ] {
+        model = commit(&theirs, &model, &change).await;
+        let caught_up = ours.catch_up(&known).await.unwrap();
+        assert_eq!(caught_up.as_ref(), Some(&model), "{change:?}");
+    }
+    // Who was further than the database is now, reads all of it.
+    let further = Model {
+        revision: 99,
+        ..known
+    };
+    assert_eq!(ours.catch_up(&further).await.unwrap(), Some(model));
+}
+
+async fn a_change_of_others_that_is_garbage_is_named(database: &TestDatabase) {
+    for (assignment, reason) in [
+        (
+            "kind = 'widget'",
+            "kind=widget key=a: there is no such kind",
+        ),
+        ("key = 'A/B'", "key=A/B: the name is not a key"),
+    ] {
+        let mut connection = database.raw().await;
+        let store = database.open().await;
+        empty(&mut connection).await;
+        let (_, known) = fill(store.clone()).await;
+        commit(&store, &known, &Change::Delete(Kind::Cluster, key("a"))).await;
+        let sql = format!("UPDATE changes SET {assignment} WHERE revision = 4");
+        connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+        let fault = store.catch_up(&known).await.unwrap_err().to_string();
+        assert!(fault.starts_with("table changes, row "), "{fault}");
+        assert!(fault.contains(reason), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_without_the_password() {
+    let port = watershed_harness::Port::reserve();
+    let url = format!(
+        "postgres://me:hunter2@{}/ours?sslmode=disable",
+        port.address()
+    );
+    let database = super::Database::Postgres {
+        url: url.parse().unwrap(),
+        locks: true,
+    };
+    let fault = Store::connect(&database).await.unwrap_err();
+    assert!(matches!(fault, StoreError::Unreachable { .. }), "{fault:?}");
+    let said = fault.to_string();
+    assert!(said.contains(&port.address().to_string()), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
 /// A database that an earlier release wrote, as SQL.
 const FIRST_SLICE: &str = include_str!("../../fixtures/first-slice.sql");
 /// What that release showed of it.
@@ -306,9 +389,9 @@ const FIRST_SLICE_SHOWN: &str = include_str!("../../fixtures/first-slice.json");
 
 #[tokio::test]
 async fn a_database_of_the_first_release_is_read_as_it_was() {
-    let (_folder, path) = folder();
-    raw(&path).await.execute(FIRST_SLICE).await.unwrap();
-    let store = Store::open(&path).await.unwrap();
+    let database = TestDatabase::sqlite();
+    database.raw().await.execute(FIRST_SLICE).await.unwrap();
+    let store = database.open().await;
     let model = store.load().await.unwrap();
     let shown: serde_json::Value = serde_json::from_str(FIRST_SLICE_SHOWN).unwrap();
     for (collection, kind) in [

@@ -39,6 +39,14 @@ impl Process {
         self.child.try_wait().expect("the state of a child")
     }
 
+    /// Sends a signal.
+    #[allow(unsafe_code)]
+    pub fn signal(&self, signal: i32) {
+        let id = i32::try_from(self.child.id()).expect("a process id");
+        // SAFETY: the child was not waited for, or is still ours to wait for, so that the id is its.
+        unsafe { libc::kill(id, signal) };
+    }
+
     /// `kill -9`; returns when the process is gone.
     pub fn kill(&mut self) {
         // It may be gone already, which is what is wanted.
