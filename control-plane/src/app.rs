@@ -6,6 +6,7 @@ use crate::api::{self, AppState, Auth, Gate};
 use crate::cli::apply::{self, ApplyArgs};
 use crate::cli::audit::{self, AuditArgs};
 use crate::cli::explain::{self, ExplainArgs};
+use crate::cli::export::{self, ExportArgs};
 use crate::cli::force::{self, ForceArgs};
 use crate::cli::get::{self, GetArgs};
 use crate::cli::life::{self, Life};
@@ -67,12 +68,15 @@ enum Command {
     Audit(AuditArgs),
     /// Take made-up units through an experiment and show their split.
     Simulate(Box<SimulateArgs>),
-    /// Make manifests of another system's flags, keeping every unit in its variant.
+    /// Restore what `export` wrote; or, with --from, make manifests of another system's flags that keep
+    /// every unit in its variant.
     Import(Box<ImportArgs>),
     /// Show what would become of a request, and why.
     Explain(Box<ExplainArgs>),
     /// Print a token that gives its bearer one variant, for testing.
     Force(ForceArgs),
+    /// Write the whole state as YAML, for a backup; there are secrets in it.
+    Export(ExportArgs),
     /// Print what makes a shell complete these commands.
     Completion {
         /// The shell.
@@ -101,6 +105,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => peers::run(*args).await,
         Command::Explain(args) => explain::run(*args).await,
         Command::Force(args) => force::run(args).await,
+        Command::Export(args) => export::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Model(args) => model::run(args).await,
     }

@@ -7,7 +7,7 @@ use crate::model::change::{self, Applied, Change, Edit, ModelError, Precondition
 use crate::model::{Model, role};
 use crate::resources::ResourceChanges;
 use crate::store::receipts::{Claim, Effect, Kept, Receipt};
-use crate::store::{Author, Store, StoreError, Turn};
+use crate::store::{Author, Import, Imported, Store, StoreError, Turn};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,6 +214,27 @@ impl Control {
     /// What it answered instead.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.store.ping().await
+    }
+
+    /// Restores a whole model where nothing was ever changed, with the keys beside it. When it returns,
+    /// it is on disk and on its way to the proxies.
+    ///
+    /// # Errors
+    /// [`ControlError`] where nothing of it was kept; [`StoreError::NotEmpty`] among them.
+    pub async fn import(self: &Arc<Self>, import: Import) -> Result<Imported, ControlError> {
+        let control = Arc::clone(self);
+        tokio::spawn(async move {
+            let _writing = control.turn().await?;
+            // What proxies could not take is not kept.
+            drop(control.publisher.prepare(&import.model)?);
+            let imported = control.store.import(&import).await?;
+            control.catch_up().await?;
+            control.metrics.change("model", "import");
+            let (revision, actor) = (imported.revision, &import.author.actor);
+            tracing::info!(revision, actor, "imported");
+            Ok(imported)
+        })
+        .await?
     }
 
     /// Reads what other replicas have written, and publishes it.

@@ -122,26 +122,22 @@ impl Postgres {
             .args(["-c", "max_connections=60"])
             .args(["-c", "shared_buffers=16MB"]);
         self.process = Some(Process::start(command, &self.log()));
-        let deadline = Instant::now() + PATIENCE;
-        while !self.answers() {
+        let ready = wait_until(|| {
             let process = self.process.as_mut().expect("it was started");
             if let Some(status) = process.ended() {
                 panic!("PostgreSQL ended with {status}\n{}", process.log_end());
             }
-            assert!(Instant::now() < deadline, "{}", process.log_end());
-            thread::sleep(Duration::from_millis(20));
-        }
+            self.answers()
+        });
+        assert!(ready, "PostgreSQL does not answer\n{}", self.log_end());
     }
 
     /// Stops it at once, as an administrator does: clients are cut off, the next start recovers.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal(libc::SIGQUIT);
-            let deadline = Instant::now() + PATIENCE;
-            while process.ended().is_none() {
-                assert!(Instant::now() < deadline, "{}", process.log_end());
-                thread::sleep(Duration::from_millis(5));
-            }
+            let gone = wait_until(|| process.ended().is_some());
+            assert!(gone, "PostgreSQL does not end\n{}", process.log_end());
         }
     }
 
@@ -201,6 +197,22 @@ impl Drop for Postgres {
         }
         self.stop();
     }
+}
+
+/// The one place that polls. Whether it came true.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "not only for tests with a runtime"
+)]
+fn wait_until(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 /// The folder of `initdb` and `postgres`: the one that `WATERSHED_POSTGRES_BIN` names, Debian's

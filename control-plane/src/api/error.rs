@@ -7,6 +7,7 @@ use crate::model::change::ModelError;
 use crate::model::lifecycle::WrongStep;
 use crate::model::placement::PlacementError;
 use crate::model::{Fault, Faults};
+use crate::store::StoreError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
@@ -191,6 +192,10 @@ impl From<ControlError> for Problem {
                 "Proxies could not take this",
                 rejected.reason,
             ),
+            ControlError::Store(fault @ StoreError::NotEmpty { .. }) => {
+                let title = "This is only done where nothing was ever changed";
+                Self::conflict(problem!("not-empty"), title, fault.to_string())
+            }
             ControlError::Store(fault) => {
                 tracing::error!(%fault, "a change could not be kept");
                 Self::unavailable("the change could not be kept; see the server's log")

@@ -14,8 +14,8 @@ use serde_path_to_error::{Path, Segment};
 /// The most bytes of a body: room for a rule with 100,000 values.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// A body, parsed.
-pub(super) struct Input<T>(pub(super) T);
+/// A body of at most so many bytes, parsed.
+pub(super) struct Input<T, const MOST: usize = MAX_BODY>(pub(super) T);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Format {
@@ -23,12 +23,12 @@ enum Format {
     Yaml,
 }
 
-impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
+impl<S: Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for Input<T, MOST> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let format = format(request.headers())?;
-        let bytes = read(request).await?;
+        let bytes = read(request, MOST).await?;
         match format {
             Format::Json => json(&bytes),
             Format::Yaml => yaml(&bytes),
@@ -50,17 +50,15 @@ fn format(headers: &HeaderMap) -> Result<Format, Problem> {
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
-    to_bytes(request.into_body(), MAX_BODY)
-        .await
-        .map_err(|error| {
-            let source = std::error::Error::source(&error);
-            if source.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>) {
-                Problem::too_large(MAX_BODY)
-            } else {
-                Problem::malformed("the body ended early")
-            }
-        })
+async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
+    to_bytes(request.into_body(), most).await.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        if source.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>) {
+            Problem::too_large(most)
+        } else {
+            Problem::malformed("the body ended early")
+        }
+    })
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

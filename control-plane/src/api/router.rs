@@ -5,8 +5,8 @@ use super::auth::authorize;
 use super::endpoint::Endpoint;
 use super::error::Problem;
 use super::{
-    AppState, audit, documents, evaluate, experiments, force, health, keys, ofrep, pages, settings,
-    simulate, status, switches,
+    AppState, audit, backup, documents, evaluate, experiments, force, health, keys, ofrep, pages,
+    settings, simulate, status, switches,
 };
 use crate::auth::Access;
 use crate::model::cluster::ClusterSpec;
@@ -41,6 +41,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         keys::endpoints(),
         ofrep::endpoints(),
         vec![audit::endpoint()],
+        backup::endpoints(),
         health::endpoints(),
         pages::endpoints(),
     ]

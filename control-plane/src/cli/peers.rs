@@ -3,6 +3,7 @@
 
 use super::manifest::{Kind, Manifest};
 use super::output::{self, Output, Table};
+use super::restore;
 use super::server::ServerArgs;
 use super::{apply, get};
 use crate::import::{Imported, Mapping, Note, Peer, Read, import};
@@ -15,28 +16,29 @@ use std::str::FromStr;
 /// Arguments of `watershed import`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ImportArgs {
-    /// Whose file it is.
+    /// Whose file it is. Without it, it is one that `watershed export` wrote, to be restored where nothing
+    /// was ever changed.
     #[arg(long, value_name = "SYSTEM")]
-    from: From,
+    from: Option<From>,
     /// The file, or `-` for standard input.
     file: PathBuf,
     /// A service whose requests are in the experiments. May repeat; all services where not given.
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", requires = "from")]
     service: Vec<String>,
     /// What a unit is.
     #[arg(long, default_value = "user", value_name = "WORD")]
     unit_type: String,
     /// Who answers for the experiments.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", requires = "from")]
     owner: Option<String>,
     /// When they shall be decided, as 2026-12-31.
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", requires = "from")]
     decision_date: Option<String>,
     /// Where a field of their context is read, as userId=header:x-user-id. May repeat.
-    #[arg(long, value_name = "FIELD=SOURCE")]
+    #[arg(long, value_name = "FIELD=SOURCE", requires = "from")]
     read: Vec<Field>,
     /// Puts the manifests through the API instead of printing them.
-    #[arg(long)]
+    #[arg(long, requires = "from")]
     apply: bool,
     /// YAML are the manifests, with notes on standard error; JSON has both; a table is the notes alone.
     #[arg(short, long, default_value = "yaml")]
@@ -75,6 +77,9 @@ impl FromStr for Field {
 /// # Errors
 /// A file that cannot be read or is none of the system's, or the API's problem.
 pub async fn run(args: ImportArgs) -> anyhow::Result<()> {
+    if args.from.is_none() {
+        return restore::run(&args.file, &args.server).await;
+    }
     let imported = args.imported()?;
     let (shown, notes) = args.shown(&imported)?;
     if args.apply {
@@ -100,7 +105,7 @@ impl ImportArgs {
             std::fs::read_to_string(&self.file)
         };
         let text = text.with_context(|| format!("read {name}"))?;
-        let peer = match self.from {
+        let peer = match self.from.context("--from says whose file it is")? {
             From::Unleash => Peer::Unleash,
             From::Flagd => Peer::Flagd,
             From::Growthbook => Peer::Growthbook,

@@ -19,6 +19,7 @@ pub mod entry;
 pub mod experiment;
 mod experiment_change;
 pub mod experiment_spec;
+pub mod export;
 pub mod fault;
 mod frozen;
 pub mod hash;

@@ -7,6 +7,7 @@ use crate::control::{Command, Publication, Publisher, Rejected};
 use crate::metrics::Metrics;
 use crate::model::change::{Change, Precondition, Spec};
 use crate::model::{Key, Model};
+use crate::resources::ResourceChanges;
 use crate::store::testing::TestDatabase;
 use jiff::Timestamp;
 

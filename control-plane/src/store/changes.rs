@@ -1,10 +1,12 @@
 //! The table of changes: how the model came to be. Rows are added, never changed or removed.
 
+use super::audit::Event;
 use super::error::RowError;
 use super::{Author, StoreError};
 use crate::model::change::Edit;
 use crate::model::entry::Entry;
 use crate::model::{Key, Kind};
+use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
@@ -74,6 +76,29 @@ pub(super) async fn insert(
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(StoreError::Raced),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Takes a revision for what changed more than one thing, which have their own records.
+pub(super) async fn mark(
+    connection: &mut AnyConnection,
+    event: &Event,
+    said: &Value,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO changes (revision, at, actor, action, kind, key, body_after, reason) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(event.revision.map(number))
+    .bind(event.at.to_string())
+    .bind(event.author.actor.clone())
+    .bind(event.action.clone())
+    .bind(event.kind.clone())
+    .bind(event.key.clone())
+    .bind(said.to_string())
+    .bind(event.author.reason.clone())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// A revision as SQL's number. One that large is never reached.

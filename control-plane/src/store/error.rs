@@ -105,6 +105,12 @@ pub enum StoreError {
     /// Each row is good, but not with another.
     #[error("the stored model contradicts itself: {0}")]
     Inconsistent(Box<Conflict>),
+    /// What is only done to an empty store was to be done to one that is not.
+    #[error("the store is not empty: its model was changed before, and is at revision {revision}")]
+    NotEmpty {
+        /// Where the model is.
+        revision: u64,
+    },
     /// Another writer has made what we were about to make: the revision, or the key of that name.
     #[error("another writer has changed the model at the same time")]
     Raced,

@@ -63,10 +63,30 @@ impl Store {
     }
 }
 
+/// Keeps those of `keys` whose id and name are new here. Returns the names of the others.
+pub(super) async fn import(
+    connection: &mut AnyConnection,
+    keys: &[KeyRecord],
+) -> Result<Vec<String>, StoreError> {
+    let mut kept = Vec::new();
+    for key in keys {
+        let known = sqlx::query("SELECT 1 FROM api_keys WHERE id = $1 OR name = $2")
+            .bind(key.id.clone())
+            .bind(key.name.to_string())
+            .fetch_optional(&mut *connection)
+            .await?;
+        match known {
+            Some(_) => kept.push(key.name.to_string()),
+            None => insert(connection, key).await?,
+        }
+    }
+    Ok(kept)
+}
+
 async fn insert(connection: &mut AnyConnection, key: &KeyRecord) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO api_keys (id, name, role, hash, created_at, created_by, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO api_keys (id, name, role, hash, created_at, created_by, expires_at, \
+         revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(key.id.clone())
     .bind(key.name.to_string())
@@ -75,6 +95,7 @@ async fn insert(connection: &mut AnyConnection, key: &KeyRecord) -> Result<(), s
     .bind(key.created_at.to_string())
     .bind(key.created_by.clone())
     .bind(key.expires_at.map(|at| at.to_string()))
+    .bind(key.revoked_at.map(|at| at.to_string()))
     .execute(connection)
     .await?;
     Ok(())

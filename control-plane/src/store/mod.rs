@@ -10,12 +10,13 @@ pub mod audit;
 mod changes;
 mod documents;
 mod error;
+mod import;
 mod keys;
 mod leader;
 mod open;
 mod postgres;
-mod sqlite;
 pub mod receipts;
+mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests;
 mod url;
 
 pub use error::StoreError;
+pub use import::{Import, Imported};
 pub use leader::{LEASE, LeaderSession};
 pub use open::Database;
 pub use postgres::Listener;

@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod backup;
 mod evaluate;
 mod garbage;
 mod golden;

@@ -5,6 +5,7 @@ use super::*;
 use crate::model::attribute::JwtClaim;
 use crate::model::comparison::{ComparisonSpec, Scalar};
 use crate::model::decision::DecisionSpec;
+use crate::model::export::Export;
 use crate::model::integrity;
 use crate::model::lifecycle::State;
 use crate::model::rule_spec::RuleSpec;
@@ -322,6 +323,19 @@ proptest! {
         }
         let taken = resources::snapshots(&model, &settings(), |_| None);
         prop_assert!(taken.is_ok(), "{}", taken.unwrap_err());
+    }
+
+    /// A backup, as a file, is the whole model.
+    #[test]
+    fn what_is_exported_is_read_back_as_it_was(steps in prop::collection::vec(step(), 0..40)) {
+        let changed = |model: Model, step: &Step| {
+            let applied = try_apply(&model, &change(step));
+            applied.map_or(model, |applied| applied.model)
+        };
+        let model = steps.iter().fold(world(), changed);
+        let file = serde_saphyr::to_string(&Export::of(&model, now()).unwrap()).unwrap();
+        let read: Export = serde_saphyr::from_str(&file).unwrap();
+        prop_assert_eq!(read.model(), Ok(model));
     }
 
     /// The model's bounds are at least as narrow as the filter's.
