@@ -9,8 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use sqlx::any::AnyRow;
-use sqlx::query_builder::QueryBuilder;
-use sqlx::{Any, AnyConnection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 /// Something that was done.
 #[derive(Clone, Debug)]
@@ -141,34 +140,40 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database fails or a row cannot be read.
     pub async fn audit(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
-        let rows = query(filter).build().fetch_all(&self.pool).await?;
-        rows.iter().map(record).collect()
+        let (sql, values) = query(filter);
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = values.into_iter().fold(query, |query, value| query.bind(value));
+        let rows = query.bind(i64::from(filter.limit)).fetch_all(&self.pool);
+        rows.await?.iter().map(record).collect()
     }
 }
 
-fn query(filter: &Filter) -> QueryBuilder<Any> {
-    let mut query = QueryBuilder::new(
+/// The statement, and the values of its parameters but the last, which is the limit. Numbered as
+/// PostgreSQL wants them; what the caller gave is only ever a value.
+fn query(filter: &Filter) -> (String, Vec<String>) {
+    let mut sql = String::from(
         "SELECT audit.id, audit.at, audit.actor, audit.peer, audit.user_agent, audit.action, \
          audit.kind, audit.key, audit.revision, audit.reason, audit.detail, \
          changes.revision_before, changes.body_before, changes.body_after \
          FROM audit LEFT JOIN changes ON changes.revision = audit.revision WHERE 1 = 1",
     );
+    let mut values = Vec::new();
     for (condition, value) in [
-        (" AND audit.actor = ", filter.actor.clone()),
-        (" AND audit.action = ", filter.action.clone()),
-        (" AND audit.kind = ", filter.kind.clone()),
-        (" AND audit.key = ", filter.key.clone()),
-        (" AND audit.id >= ", filter.since.map(instant)),
-        (" AND audit.id < ", filter.until.map(instant)),
-        (" AND audit.id < ", filter.before_id.clone()),
+        ("audit.actor =", filter.actor.clone()),
+        ("audit.action =", filter.action.clone()),
+        ("audit.kind =", filter.kind.clone()),
+        ("audit.key =", filter.key.clone()),
+        ("audit.id >=", filter.since.map(instant)),
+        ("audit.id <", filter.until.map(instant)),
+        ("audit.id <", filter.before_id.clone()),
     ] {
         if let Some(value) = value {
-            query.push(condition).push_bind(value);
+            values.push(value);
+            sql.push_str(&format!(" AND {condition} ${}", values.len()));
         }
     }
-    query.push(" ORDER BY audit.id DESC LIMIT ");
-    query.push_bind(i64::from(filter.limit));
-    query
+    sql.push_str(&format!(" ORDER BY audit.id DESC LIMIT ${}", values.len() + 1));
+    (sql, values)
 }
 
 fn record(row: &AnyRow) -> Result<Record, StoreError> {

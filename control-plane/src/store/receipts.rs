@@ -193,6 +193,12 @@ fn document(row: &AnyRow, revision: i64) -> Result<KeptDocument, RowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::testing::{TestDatabase, on_both_stores};
+
+    on_both_stores!(
+        a_receipt_counts_for_a_day_and_is_then_gone,
+        a_receipt_that_is_garbage_is_named,
+    );
 
     fn receipt(at: &str) -> Receipt {
         Receipt {
@@ -207,10 +213,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_receipt_counts_for_a_day_and_is_then_gone() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("w.db")).await.unwrap();
+    async fn a_receipt_counts_for_a_day_and_is_then_gone(database: &TestDatabase) {
+        let store = database.open().await;
         let first = receipt("2026-01-31T09:00:00Z");
         store.keep_receipt(&first).await.unwrap();
         let raced = store.keep_receipt(&first).await;
@@ -228,10 +232,8 @@ mod tests {
         assert!(found("key:ci", "2026-02-01T09:00:02Z").await);
     }
 
-    #[tokio::test]
-    async fn a_receipt_that_is_garbage_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("w.db")).await.unwrap();
+    async fn a_receipt_that_is_garbage_is_named(database: &TestDatabase) {
+        let store = database.open().await;
         let kept = receipt("2026-01-31T09:00:00Z");
         store.keep_receipt(&kept).await.unwrap();
         for (assignment, reason) in [

@@ -1,4 +1,4 @@
-//! Tests of the audit and of the keys on real files.
+//! Tests of the audit and of the keys on both kinds of store.
 
 use super::*;
 use crate::auth::key::{NewKey, RANDOM_BYTES};
@@ -6,14 +6,18 @@ use crate::auth::{KeyRecord, Role};
 use crate::model::change::{self, Applied, Change, Precondition, Spec};
 use crate::model::{Key, Kind, Model};
 use crate::store::Origin;
+use crate::store::testing::{TestDatabase, on_both_stores};
 use serde_json::json;
-use tempfile::TempDir;
 
-async fn store() -> (TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("w.db")).await.unwrap();
-    (folder, store)
-}
+on_both_stores!(
+    a_change_is_told_with_who_where_why_and_both_documents,
+    records_are_found_by_each_of_their_parts_and_by_all_of_them,
+    pages_follow_one_another_without_a_gap,
+    a_record_that_is_garbage_is_named,
+    changes_from_before_the_audit_are_in_it,
+    a_key_and_its_record_are_kept_together_and_a_name_once,
+    a_key_that_is_garbage_is_named,
+);
 
 fn author(actor: &str) -> Author {
     Author {
@@ -87,9 +91,8 @@ async fn told(store: &Store, filter: Filter) -> Vec<String> {
     records.iter().map(line).collect()
 }
 
-#[tokio::test]
-async fn a_change_is_told_with_who_where_why_and_both_documents() {
-    let (_folder, store) = store().await;
+async fn a_change_is_told_with_who_where_why_and_both_documents(database: &TestDatabase) {
+    let store = database.open().await;
     let model = commit(&store, &Model::default(), &layer("a"), at(0)).await;
     commit(
         &store,
@@ -121,9 +124,8 @@ async fn a_change_is_told_with_who_where_why_and_both_documents() {
     assert_eq!(created.after.as_ref().unwrap()["spec"]["salt"], "a");
 }
 
-#[tokio::test]
-async fn records_are_found_by_each_of_their_parts_and_by_all_of_them() {
-    let (_folder, store) = store().await;
+async fn records_are_found_by_each_of_their_parts_and_by_all_of_them(database: &TestDatabase) {
+    let store = database.open().await;
     let model = commit(&store, &Model::default(), &layer("a"), at(0)).await;
     commit(&store, &model, &layer("b"), at(10)).await;
     store.record(&event(20, "create", 2)).await.unwrap();
@@ -177,9 +179,8 @@ async fn records_are_found_by_each_of_their_parts_and_by_all_of_them() {
     }
 }
 
-#[tokio::test]
-async fn pages_follow_one_another_without_a_gap() {
-    let (_folder, store) = store().await;
+async fn pages_follow_one_another_without_a_gap(database: &TestDatabase) {
+    let store = database.open().await;
     for tail in 0..7 {
         store.record(&event(0, "create", tail)).await.unwrap();
     }
@@ -198,9 +199,8 @@ async fn pages_follow_one_another_without_a_gap() {
     assert!(seen.is_sorted_by(|a, b| a > b), "{seen:?}");
 }
 
-#[tokio::test]
-async fn a_record_that_is_garbage_is_named() {
-    let (_folder, store) = store().await;
+async fn a_record_that_is_garbage_is_named(database: &TestDatabase) {
+    let store = database.open().await;
     for (assignment, reason) in [
         ("at = 'noon'", "a time cannot be read"),
         ("detail = '{'", "a text is not JSON"),
@@ -226,11 +226,8 @@ async fn a_record_that_is_garbage_is_named() {
     }
 }
 
-#[tokio::test]
-async fn changes_from_before_the_audit_are_in_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("w.db");
-    let store = Store::open(&path).await.unwrap();
+async fn changes_from_before_the_audit_are_in_it(database: &TestDatabase) {
+    let store = database.open().await;
     let model = commit(&store, &Model::default(), &layer("a"), at(0)).await;
     commit(&store, &model, &layer("b"), at(1)).await;
     let told_then = told(&store, Filter::default()).await;
@@ -255,9 +252,8 @@ async fn changes_from_before_the_audit_are_in_it() {
     assert_eq!(told(&store, since).await, ["create b"]);
 }
 
-#[tokio::test]
-async fn a_key_and_its_record_are_kept_together_and_a_name_once() {
-    let (_folder, store) = store().await;
+async fn a_key_and_its_record_are_kept_together_and_a_name_once(database: &TestDatabase) {
+    let store = database.open().await;
     let ci = key(1, "ci");
     store.add_key(&ci, &event(0, "create", 1)).await.unwrap();
     assert_eq!(store.keys().await.unwrap(), std::slice::from_ref(&ci));
@@ -292,9 +288,8 @@ async fn a_key_and_its_record_are_kept_together_and_a_name_once() {
     assert_eq!(told(&store, Filter::default()).await.len(), 3);
 }
 
-#[tokio::test]
-async fn a_key_that_is_garbage_is_named() {
-    let (_folder, store) = store().await;
+async fn a_key_that_is_garbage_is_named(database: &TestDatabase) {
+    let store = database.open().await;
     store
         .add_key(&key(1, "ci"), &event(0, "create", 1))
         .await
