@@ -142,7 +142,9 @@ impl Store {
     pub async fn audit(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
         let (sql, values) = query(filter);
         let query = sqlx::query(AssertSqlSafe(sql));
-        let query = values.into_iter().fold(query, |query, value| query.bind(value));
+        let query = values
+            .into_iter()
+            .fold(query, |query, value| query.bind(value));
         let rows = query.bind(i64::from(filter.limit)).fetch_all(&self.pool);
         rows.await?.iter().map(record).collect()
     }
@@ -172,7 +174,10 @@ fn query(filter: &Filter) -> (String, Vec<String>) {
             sql.push_str(&format!(" AND {condition} ${}", values.len()));
         }
     }
-    sql.push_str(&format!(" ORDER BY audit.id DESC LIMIT ${}", values.len() + 1));
+    sql.push_str(&format!(
+        " ORDER BY audit.id DESC LIMIT ${}",
+        values.len() + 1
+    ));
     (sql, values)
 }
 

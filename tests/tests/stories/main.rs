@@ -10,7 +10,6 @@
 )]
 
 mod access_log;
-mod backup;
 mod bad_configuration;
 mod bootstraps;
 mod command_line;
@@ -23,7 +22,6 @@ mod noticing_traps;
 mod openfeature;
 mod outage;
 mod readme;
-mod replicas;
 mod rollback;
 mod sidecar;
 mod soak;

@@ -208,7 +208,7 @@ async fn a_record_that_is_garbage_is_named(database: &TestDatabase) {
     ] {
         store.record(&event(0, "create", 1)).await.unwrap();
         let sql = format!("UPDATE audit SET {assignment}");
-        sqlx::query(sqlx::AssertSqlSafe(sql))
+        sqlx::query(AssertSqlSafe(sql))
             .execute(&store.pool)
             .await
             .unwrap();
@@ -240,7 +240,7 @@ async fn changes_from_before_the_audit_are_in_it(database: &TestDatabase) {
         .await
         .unwrap();
     let sql = format!("INSERT INTO audit{backfill}");
-    sqlx::query(sqlx::AssertSqlSafe(sql))
+    sqlx::query(AssertSqlSafe(sql))
         .execute(&store.pool)
         .await
         .unwrap();
@@ -302,7 +302,7 @@ async fn a_key_that_is_garbage_is_named(database: &TestDatabase) {
     ];
     for (tail, (assignment, reason)) in (2..).zip(cases) {
         let sql = format!("UPDATE api_keys SET {assignment}");
-        sqlx::query(sqlx::AssertSqlSafe(sql))
+        sqlx::query(AssertSqlSafe(sql))
             .execute(&store.pool)
             .await
             .unwrap();
