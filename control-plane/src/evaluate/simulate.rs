@@ -17,11 +17,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use watershed_engine::hash::murmur3_x86_32;
 use watershed_engine::{Headers, Plan, Request, Step, Verdict, Visitor};
 
 /// The most units of one simulation.
 pub const MAX_UNITS: u64 = 200_000;
 const UNITS: u64 = 100_000;
+/// The seed of what chance says, which no hash of a configuration has.
+const CHANCE: u32 = 0x6368_616e;
+const TWO_32: f64 = 4_294_967_296.0;
 /// The longest beginning of a unit's name; its number comes behind.
 const MAX_PREFIX: usize = 128;
 
@@ -195,17 +199,14 @@ impl SimulationSpec {
         faults.or(Some(()))
     }
 
-    /// The request of one unit. What chance says to it is spread by Weyl's sequence of the golden ratio.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "there are at most 200,000 units"
-    )]
+    /// The request of one unit. What chance says to it is a hash of its name, so that a simulation can be
+    /// repeated and is still no more even than chance.
     fn request(&self, index: u64) -> RequestSpec {
-        const GOLDEN: f64 = 0.618_033_988_749_894_9;
-        let chance = self.request.chance;
+        let unit = format!("{}{index}", self.prefix);
+        let chance = f64::from(murmur3_x86_32(unit.as_bytes(), CHANCE)) / TWO_32;
         RequestSpec {
-            unit: Some(format!("{}{index}", self.prefix)),
-            chance: chance.or(Some((index as f64 * GOLDEN).fract())),
+            unit: Some(unit),
+            chance: self.request.chance.or(Some(chance)),
             ..self.request.clone()
         }
     }

@@ -213,3 +213,48 @@ fn an_experiment_of_another_service_is_required_by_its_unit_alone() {
     }
     assert_eq!(verdicts.len(), 2, "some are in x and some are not");
 }
+
+fn simulated(model: &Model, spec: &str) -> Simulation {
+    simulate(model, &yaml(spec), now()).unwrap()
+}
+
+#[test]
+fn made_up_units_are_split_as_the_weights_say_by_the_hash_and_by_chance() {
+    for strategy in ["deterministic", "random"] {
+        let spec = format!(
+            "{{layer: models, owner: me, decision_date: 2026-03-31, services: [chat], traffic: 4000, strategy: {strategy}, unit: {{type: user, sources: [{{header: x-user}}]}}, variants: [{{key: a, weight: 2500}}, {{key: b, weight: 7500}}]}}"
+        );
+        let layer = Change::Put(key("models"), Spec::Layer(yaml("{}")));
+        let before = [
+            cluster("small"),
+            layer,
+            service("chat", "{default_cluster: small}"),
+        ];
+        let [put, start] = experiment("x", &spec);
+        let draft = model(before.clone().into_iter().chain([put.clone()]));
+        let running = model(before.into_iter().chain([put, start]));
+        let found = simulated(&running, "{units: 20000, request: {experiment: x}}");
+        assert!((7_700..8_300).contains(&found.assigned), "{found:?}");
+        assert!(found.p_value.is_some_and(|p| p > 1e-6), "{found:?}");
+        assert_eq!(
+            found.variants.iter().map(|it| it.units).sum::<u64>(),
+            found.assigned
+        );
+        assert_eq!(
+            found.outside.iter().map(|it| it.units).sum::<u64>(),
+            20_000 - found.assigned
+        );
+        assert!(found.notes.is_empty(), "{found:?}");
+        let planned = simulated(&draft, "{units: 20000, request: {experiment: x}}");
+        assert_eq!(
+            planned.assigned, found.assigned,
+            "a draft is taken as if it ran"
+        );
+        assert_eq!(planned.notes, ["as if it were running: it is draft"]);
+        let other = simulated(
+            &running,
+            "{units: 20000, prefix: other-, request: {experiment: x}}",
+        );
+        assert_ne!(other.variants[0].units, found.variants[0].units);
+    }
+}

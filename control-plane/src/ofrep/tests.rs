@@ -258,6 +258,9 @@ fn request(flag: &str, unit: &str, headers: &[(&str, Option<String>)]) -> Reques
 }
 
 proptest! {
+    // Each case compiles the model for every flag.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn the_variant_is_the_one_that_proxies_give_for_the_equivalent_request(
         unit in "[a-z0-9]{1,12}",

@@ -75,7 +75,15 @@ pub(super) fn place(placed: Vec<Placed>, imported: &mut Imported) {
             ..LayerSpec::default()
         };
         let mut next = 0;
+        let unit = all.first().map(|(_, _, first)| first.spec.unit.clone());
         for (from, to, mut one) in all {
+            if Some(&one.spec.unit) != unit.as_ref() {
+                let why = format!(
+                    "it hashes by another attribute than others of the namespace `{namespace}`: a layer has one unit"
+                );
+                imported.leave_out(&one.name, why);
+                continue;
+            }
             if from < next {
                 imported.leave_out(
                     &one.name,

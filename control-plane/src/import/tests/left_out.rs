@@ -104,6 +104,19 @@ fn what_no_experiment_says_is_left_out_with_its_reason() {
         let why = left_out(Peer::Growthbook, &rule);
         assert!(why.contains(said), "{why}");
     }
+    let shared = |attribute: &str, from: f64| json!({"rules": [{"variations": [1, 2], "hashAttribute": attribute, "namespace": ["n", from, from + 0.6]}]});
+    for (second, said) in [
+        (shared("id", 0.3), "overlaps"),
+        (shared("org", 0.6), "another attribute"),
+    ] {
+        let file = json!({"features": {"a": shared("id", 0.0), "b": second}});
+        let imported = imported(Peer::Growthbook, &file);
+        let left: Vec<&Note> = imported.notes.iter().filter(|it| it.left_out).collect();
+        assert!(
+            left.len() == 1 && left[0].item == "b" && left[0].what.contains(said),
+            "{left:?}"
+        );
+    }
     for (peer, text) in [
         (Peer::Unleash, "{}"),
         (Peer::Flagd, "[]"),
