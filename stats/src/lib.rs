@@ -11,7 +11,8 @@
 //!
 //! 2. [`sequential`]: looking more than once. Group-sequential boundaries, confidence sequences, mSPRT.
 //! 3. [`drift`]: has a distribution moved. Kolmogorov-Smirnov, PSI, control charts.
-//! 4. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
+//! 4. [`variance_reduction`]: CUPED, ANCOVA, post-stratification.
+//! 5. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
 //!
 //! Conventions, everywhere: arm `a` is the control and arm `b` the treatment, a difference is `b - a`, variances are
 //! unbiased (divided by n - 1), `alpha` is the two-sided level unless it says otherwise, logarithms are natural.
@@ -40,6 +41,7 @@ mod quadrature;
 pub mod sequential;
 #[allow(dead_code)]
 mod summary;
+pub mod variance_reduction;
 
 pub use error::{Result, StatsError};
 pub use summary::Summary;

@@ -87,14 +87,31 @@ impl LogConcave for BetaLogit {
     }
 
     fn log_relative(&self, gap: f64) -> f64 {
-        let share = self.alpha / (self.alpha + self.beta);
-        // ln of (1 + e^u) / (1 + e^mode), without the cancellation that large counts would make of it.
+        // The Beta of 1 - x is the same backwards: of the two forms the one whose terms do not cancel.
+        if self.alpha > self.beta {
+            Self {
+                alpha: self.beta,
+                beta: self.alpha,
+            }
+            .log_relative_small(-gap)
+        } else {
+            self.log_relative_small(gap)
+        }
+    }
+}
+
+impl BetaLogit {
+    /// With the first parameter at most the second.
+    fn log_relative_small(&self, gap: f64) -> f64 {
+        let total = self.alpha + self.beta;
+        let share = self.alpha / total;
+        // ln of (1 + e^u) / (1 + e^mode), also where e^gap overflows.
         let grown = if gap > 30.0 {
             share.ln() + gap + ((1.0 - share) / share * (-gap).exp()).ln_1p()
         } else {
             (share * gap.exp_m1()).ln_1p()
         };
-        self.alpha * gap - (self.alpha + self.beta) * grown
+        self.alpha * gap - total * grown
     }
 }
 

@@ -4,3 +4,4 @@
 
 pub mod kolmogorov;
 pub mod normal;
+pub mod student_t;

@@ -1,6 +1,6 @@
 //! Cases of [`watershed_stats::distribution`].
 
-use watershed_stats::distribution::{kolmogorov, normal};
+use watershed_stats::distribution::{kolmogorov, normal, student_t};
 
 use crate::compare::Outcome;
 use crate::fields;
@@ -13,8 +13,6 @@ pub const LATER: &[&str] = &[
     "chi2",
     "chi2_quantile",
     "noncentral_t",
-    "student_t",
-    "student_t_quantile",
 ];
 
 pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
@@ -28,6 +26,8 @@ pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
             ]
         }
         "kolmogorov_limit" => fields![("sf", kolmogorov::sf(inputs.number("x")))],
+        "student_t" => student_t_tails(inputs.number("t"), inputs.number("df")),
+        "student_t_quantile" => student_t_quantile(inputs.number("p"), inputs.number("df")),
         "normal_quantile" => normal_quantile(inputs.number("p")),
         _ => return None,
     })
@@ -35,4 +35,17 @@ pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
 
 fn normal_quantile(p: f64) -> Outcome {
     fields![("ppf", normal::quantile(p)?), ("isf", normal::isf(p)?)]
+}
+
+fn student_t_tails(t: f64, df: f64) -> Outcome {
+    fields![
+        ("sf", student_t::sf(t, df)?),
+        ("two_sided", student_t::two_sided(t, df)?),
+        ("cdf_neg", student_t::sf(t, df)?),
+        ("logsf", student_t::log_sf(t, df)?)
+    ]
+}
+
+fn student_t_quantile(p: f64, df: f64) -> Outcome {
+    fields![("isf", student_t::isf(p, df)?)]
 }
