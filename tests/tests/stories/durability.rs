@@ -1,81 +1,147 @@
-//! A write that was answered 2xx is there after `kill -9`, whenever that comes.
+//! A write that was answered 2xx is there after `kill -9`, whenever that comes, and whatever the store;
+//! and proxies end on what was written last.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::task::{JoinSet, LocalSet};
 use watershed_tests::api::Api;
-use watershed_tests::control_plane::ControlPlane;
-use watershed_tests::eventually;
+use watershed_tests::envoy::Transport;
 use watershed_tests::http::Request;
+use watershed_tests::split::assert_split;
+use watershed_tests::traffic::{ask_all, units};
+use watershed_tests::{Durability, Postgres, Stack, documents, eventually};
 
-fn path(round: usize, n: usize) -> String {
-    format!("/v1/layers/round-{round}-{n}")
+/// Writes in all, by several writers at once, and how often the control plane is killed meanwhile.
+const WRITES: usize = 1_000;
+const WRITERS: usize = 4;
+const KILLS: usize = 12;
+
+/// What was heard of one write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Heard {
+    /// 2xx.
+    Kept,
+    /// Nothing, or that it could not be kept: it may be there or not.
+    Nothing,
+}
+
+/// Numbers that look like chance, the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+fn path(n: usize) -> String {
+    format!("/v1/layers/written-{n}")
 }
 
 fn salt(n: usize) -> String {
     format!("salt-{n}")
 }
 
-/// Writes one layer after the other, counting those that were acknowledged, until nobody answers.
-async fn write_until_killed(api: Api, round: usize, acknowledged: Arc<AtomicUsize>) {
-    for n in 0.. {
-        let request = Request::new("PUT", &path(round, n)).json(&json!({ "salt": salt(n) }));
-        match api.send(&request).await {
-            Ok(response) => assert_eq!(response.status, 201, "{}", response.text()),
-            Err(_) => return,
-        }
-        acknowledged.store(n + 1, Ordering::SeqCst);
+/// Writes every [`WRITERS`]th layer, each once, and says what was heard of each.
+async fn write(api: Api, first: usize, answered: Arc<AtomicUsize>) -> Vec<(usize, Heard)> {
+    let mut heard = Vec::new();
+    for n in (first..WRITES).step_by(WRITERS) {
+        eventually("somebody is there to write to", async || {
+            api.send(&Request::get("/healthz")).await
+        })
+        .await;
+        let request = Request::new("PUT", &path(n)).json(&json!({ "salt": salt(n) }));
+        heard.push(match api.send(&request).await {
+            Ok(response) if response.status == 201 => (n, Heard::Kept),
+            Ok(response) => panic!("{}: {} {}", path(n), response.status, response.text()),
+            Err(_) => (n, Heard::Nothing),
+        });
+        answered.fetch_add(1, Ordering::SeqCst);
     }
+    heard
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_acknowledged_write_survives_a_kill_9_in_the_middle_of_writes() {
-    let folder = TempDir::new().unwrap();
-    let mut control_plane = ControlPlane::stopped(folder.path());
-    control_plane.start().await;
-    for (round, enough) in [1, 7, 40].into_iter().enumerate() {
-        let acknowledged = Arc::new(AtomicUsize::new(0));
-        let api = control_plane.api();
-        let writer = tokio::spawn(write_until_killed(api, round, Arc::clone(&acknowledged)));
+/// Kills the control plane and starts it again, [`KILLS`] times, at moments of chance among the writes.
+async fn kill_and_start(stack: &mut Stack, answered: &AtomicUsize) {
+    let seed = u64::from(std::process::id()) | 1 << 40;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    for kill in 0..KILLS {
+        let part = WRITES * kill / KILLS;
+        let spread = u64::try_from(WRITES / KILLS).unwrap();
+        let enough = part + usize::try_from(random.below(spread)).unwrap();
         eventually("enough was written", async || {
-            match acknowledged.load(Ordering::SeqCst) {
+            match answered.load(Ordering::SeqCst) {
                 written if written >= enough => Ok(()),
                 written => Err(format!("{written} of {enough}")),
             }
         })
         .await;
-        control_plane.kill();
-        writer.await.unwrap();
-        control_plane.start().await;
-
-        let acknowledged = acknowledged.load(Ordering::SeqCst);
-        for n in 0..acknowledged {
-            let layer = api.get(&path(round, n)).await;
-            assert_eq!(
-                layer["spec"]["salt"],
-                salt(n),
-                "{n} of {acknowledged}: {layer}"
-            );
+        // Anywhere within a write, not only at its end.
+        for _ in 0..random.below(2_000) {
+            tokio::task::yield_now().await;
         }
-        // The one that was under way is there whole or not at all, and none after it.
-        let next = api
-            .send(&Request::get(&path(round, acknowledged)))
-            .await
-            .unwrap();
-        let whole = next.status == 200 && next.json()["spec"]["salt"] == salt(acknowledged);
+        stack.control_plane.kill();
+        stack.control_plane.start().await;
+    }
+}
+
+async fn nothing_acknowledged_is_lost(database_url: Option<&str>) {
+    let mut stack = Stack::with_chat_on(Transport::Delta, database_url).await;
+    let (api, answered) = (stack.api(), Arc::new(AtomicUsize::new(0)));
+    let writing = async {
+        let mut writers = JoinSet::new();
+        for first in 0..WRITERS {
+            writers.spawn_local(write(api, first, Arc::clone(&answered)));
+        }
+        kill_and_start(&mut stack, &answered).await;
+        writers.join_all().await
+    };
+    let heard = LocalSet::new().run_until(writing).await;
+    let heard: Vec<_> = heard.into_iter().flatten().collect();
+
+    let kept = heard.iter().filter(|(_, heard)| *heard == Heard::Kept);
+    println!("{} of {WRITES} writes were acknowledged", kept.count());
+    for (n, heard) in heard {
+        let answer = api.send(&Request::get(&path(n))).await.unwrap();
+        let whole = answer.status == 200 && answer.json()["spec"]["salt"] == salt(n);
+        let none = heard == Heard::Nothing && answer.status == 404;
         assert!(
-            whole || next.status == 404,
-            "{} {}",
-            next.status,
-            next.text()
+            whole || none,
+            "{n}, {heard:?}: {} {}",
+            answer.status,
+            answer.text()
         );
-        let after = api
-            .send(&Request::get(&path(round, acknowledged + 1)))
-            .await
-            .unwrap();
-        assert_eq!(after.status, 404);
+    }
+
+    let last = [
+        ("stable", 2_000),
+        ("candidate-b", 4_000),
+        ("candidate-c", 4_000),
+    ];
+    let weights = "/v1/experiments/chat-model/weights";
+    api.patch(weights, &documents::weights(&last)).await;
+    stack.control_plane.kill();
+    stack.control_plane.start().await;
+    api.until_in_sync("chat-model").await;
+    assert_split(&ask_all(stack.gateway(), &units(2_000)).await, &last);
+}
+
+#[tokio::test]
+async fn with_sqlite_every_acknowledged_write_survives_kill_9_in_the_middle_of_writes() {
+    nothing_acknowledged_is_lost(None).await;
+}
+
+#[tokio::test]
+async fn with_postgresql_every_acknowledged_write_survives_kill_9_in_the_middle_of_writes() {
+    if let Some(server) = Postgres::start(Durability::Disk) {
+        nothing_acknowledged_is_lost(Some(&server.create("watershed"))).await;
     }
 }
 

@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod backup;
 mod bad_configuration;
 mod bootstraps;
 mod command_line;
@@ -22,6 +23,7 @@ mod noticing_traps;
 mod openfeature;
 mod outage;
 mod readme;
+mod replicas;
 mod rollback;
 mod sidecar;
 mod soak;
