@@ -14,6 +14,9 @@
 //! 4. [`variance_reduction`]: CUPED, ANCOVA, post-stratification.
 //! 5. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
 //!
+//! 6. [`moments`]: means and variances of streams, merged in any order; [`fixed`]: tests at a fixed sample size.
+//! 7. [`many`]: p-values of many tests; [`trust`]: whether the data can be believed.
+//!
 //! Conventions, everywhere: arm `a` is the control and arm `b` the treatment, a difference is `b - a`, variances are
 //! unbiased (divided by n - 1), `alpha` is the two-sided level unless it says otherwise, logarithms are natural.
 
@@ -29,18 +32,19 @@
     )
 )]
 
-// Until the methods that use them are all here.
 pub mod bandit;
-#[allow(dead_code)]
 mod check;
 pub mod distribution;
 pub mod drift;
 mod error;
+pub mod fixed;
 mod log_concave;
+pub mod many;
+pub mod moments;
 mod quadrature;
 pub mod sequential;
-#[allow(dead_code)]
 mod summary;
+pub mod trust;
 pub mod variance_reduction;
 
 pub use error::{Result, StatsError};

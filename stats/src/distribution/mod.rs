@@ -2,6 +2,16 @@
 //! the other tail, and has a logarithm (`log_sf`) for where it underflows. Relative errors are stated where they are
 //! made; the reference cases hold every function to them.
 
+mod beta;
+mod chi_squared;
+mod hypergeometric;
 pub mod kolmogorov;
 pub mod normal;
+mod stirling;
 pub mod student_t;
+
+pub use beta::Beta;
+pub use chi_squared::ChiSquared;
+pub(crate) use hypergeometric::log_hypergeometric;
+pub(crate) use stirling::log_gamma_ratio;
+pub use student_t::StudentT;

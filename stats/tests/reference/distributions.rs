@@ -1,19 +1,13 @@
 //! Cases of [`watershed_stats::distribution`].
 
-use watershed_stats::distribution::{kolmogorov, normal, student_t};
+use watershed_stats::distribution::{Beta, ChiSquared, kolmogorov, normal, student_t};
 
 use crate::compare::Outcome;
 use crate::fields;
 use crate::inputs::Inputs;
 
 /// Functions whose method is still to come.
-pub const LATER: &[&str] = &[
-    "beta",
-    "beta_quantile",
-    "chi2",
-    "chi2_quantile",
-    "noncentral_t",
-];
+pub const LATER: &[&str] = &["noncentral_t"];
 
 pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
     Some(match name {
@@ -29,6 +23,10 @@ pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
         "student_t" => student_t_tails(inputs.number("t"), inputs.number("df")),
         "student_t_quantile" => student_t_quantile(inputs.number("p"), inputs.number("df")),
         "normal_quantile" => normal_quantile(inputs.number("p")),
+        "chi2" => chi2(inputs),
+        "chi2_quantile" => chi2_quantile(inputs),
+        "beta" => beta(inputs),
+        "beta_quantile" => beta_quantile(inputs),
         _ => return None,
     })
 }
@@ -48,4 +46,31 @@ fn student_t_tails(t: f64, df: f64) -> Outcome {
 
 fn student_t_quantile(p: f64, df: f64) -> Outcome {
     fields![("isf", student_t::isf(p, df)?)]
+}
+
+fn chi2(inputs: &Inputs) -> Outcome {
+    let (distribution, x) = (ChiSquared::new(inputs.number("df"))?, inputs.number("x"));
+    fields![("sf", distribution.sf(x)), ("cdf", distribution.cdf(x))]
+}
+
+fn chi2_quantile(inputs: &Inputs) -> Outcome {
+    fields![(
+        "isf",
+        ChiSquared::new(inputs.number("df"))?.isf(inputs.number("p"))?
+    )]
+}
+
+fn beta(inputs: &Inputs) -> Outcome {
+    let (distribution, x) = (
+        Beta::new(inputs.number("a"), inputs.number("b"))?,
+        inputs.number("x"),
+    );
+    fields![("cdf", distribution.cdf(x)), ("sf", distribution.sf(x))]
+}
+
+fn beta_quantile(inputs: &Inputs) -> Outcome {
+    fields![(
+        "ppf",
+        Beta::new(inputs.number("a"), inputs.number("b"))?.quantile(inputs.number("p"))?
+    )]
 }

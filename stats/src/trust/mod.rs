@@ -1,0 +1,3 @@
+//! Whether the data can be believed at all; asked before any effect is looked at.
+
+pub mod srm;
