@@ -12,7 +12,8 @@
 //! 2. [`sequential`]: looking more than once. Group-sequential boundaries, confidence sequences, mSPRT.
 //! 3. [`drift`]: has a distribution moved. Kolmogorov-Smirnov, PSI, control charts.
 //! 4. [`variance_reduction`]: CUPED, ANCOVA, post-stratification.
-//! 5. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
+//! 5. [`segment`]: does the effect differ by attribute, does it harm a segment.
+//! 6. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
 //!
 //! 6. [`moments`]: means and variances of streams, merged in any order; [`fixed`]: tests at a fixed sample size.
 //! 7. [`many`]: p-values of many tests; [`trust`]: whether the data can be believed.
@@ -42,6 +43,7 @@ mod log_concave;
 pub mod many;
 pub mod moments;
 mod quadrature;
+pub mod segment;
 pub mod sequential;
 mod summary;
 pub mod trust;

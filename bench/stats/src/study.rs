@@ -2,6 +2,7 @@
 
 pub mod always_valid;
 pub mod bandits;
+pub mod cuped;
 pub mod group_sequential;
 pub mod sequential_power;
 
@@ -15,10 +16,11 @@ type Simulate = fn() -> anyhow::Result<Study>;
 /// # Errors
 /// What a method answers that should not.
 pub fn all() -> anyhow::Result<Vec<Study>> {
-    let studies: [(&str, Simulate); 4] = [
+    let studies: [(&str, Simulate); 5] = [
         ("always valid", always_valid::study),
         ("sequential power", sequential_power::study),
         ("group sequential", group_sequential::study),
+        ("CUPED", cuped::study),
         ("bandits", bandits::study),
     ];
     let mut done = Vec::new();
