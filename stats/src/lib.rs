@@ -16,7 +16,8 @@
 //! 6. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
 //!
 //! 6. [`moments`]: means and variances of streams, merged in any order; [`fixed`]: tests at a fixed sample size.
-//! 7. [`many`]: p-values of many tests; [`trust`]: whether the data can be believed.
+//! 7. [`plan`]: sample size, power and detectable effect; [`many`]: p-values of many tests;
+//!    [`bayes`]: posteriors, chances to beat and expected losses; [`trust`]: whether the data can be believed.
 //!
 //! Conventions, everywhere: arm `a` is the control and arm `b` the treatment, a difference is `b - a`, variances are
 //! unbiased (divided by n - 1), `alpha` is the two-sided level unless it says otherwise, logarithms are natural.
@@ -34,6 +35,7 @@
 )]
 
 pub mod bandit;
+pub mod bayes;
 mod check;
 pub mod distribution;
 pub mod drift;
@@ -42,6 +44,7 @@ pub mod fixed;
 mod log_concave;
 pub mod many;
 pub mod moments;
+pub mod plan;
 mod quadrature;
 pub mod segment;
 pub mod sequential;

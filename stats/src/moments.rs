@@ -141,6 +141,28 @@ impl Moments {
     }
 }
 
+/// The lag-one autocorrelation of a series.
+///
+/// # Errors
+/// Values that are not finite, fewer than two, none that differ.
+pub fn lag_one(data: &[f64]) -> Result<f64> {
+    let moments = Moments::of(data)?;
+    let (Some(mean), Some(variance)) = (moments.mean(), moments.variance()) else {
+        return Err(StatsError::InsufficientData {
+            input: "data",
+            needs: "at least 2 values",
+        });
+    };
+    if variance <= 0.0 {
+        return Err(StatsError::ZeroVariance { input: "data" });
+    }
+    let mut sum = Sum::default();
+    for (before, after) in data.iter().zip(data.iter().skip(1)) {
+        sum.add((before - mean) * (after - mean));
+    }
+    Ok(sum.value() / moments.squares.value())
+}
+
 /// The unbiased variance from n, the sum and the sum of squares, with the cancelling product in two doubles.
 ///
 /// # Errors

@@ -95,7 +95,7 @@ impl ChiSquared {
 }
 
 /// ln(x^a e^-x / Gamma(a)).
-fn log_prefactor(a: f64, x: f64) -> f64 {
+pub(crate) fn log_prefactor(a: f64, x: f64) -> f64 {
     0.5 * a.ln() - super::normal::LN_SQRT_2PI - stirling::error(a) - stirling::deviance(a, x, a - x)
 }
 

@@ -6,6 +6,7 @@ mod beta;
 mod chi_squared;
 mod hypergeometric;
 pub mod kolmogorov;
+pub mod noncentral_t;
 pub mod normal;
 mod stirling;
 pub mod student_t;

@@ -1,13 +1,15 @@
 //! Cases of [`watershed_stats::distribution`].
 
-use watershed_stats::distribution::{Beta, ChiSquared, kolmogorov, normal, student_t};
+use watershed_stats::distribution::{
+    Beta, ChiSquared, kolmogorov, noncentral_t, normal, student_t,
+};
 
 use crate::compare::Outcome;
 use crate::fields;
 use crate::inputs::Inputs;
 
 /// Functions whose method is still to come.
-pub const LATER: &[&str] = &["noncentral_t"];
+pub const LATER: &[&str] = &[];
 
 pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
     Some(match name {
@@ -25,6 +27,7 @@ pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
         "normal_quantile" => normal_quantile(inputs.number("p")),
         "chi2" => chi2(inputs),
         "chi2_quantile" => chi2_quantile(inputs),
+        "noncentral_t" => noncentral(inputs),
         "beta" => beta(inputs),
         "beta_quantile" => beta_quantile(inputs),
         _ => return None,
@@ -72,5 +75,12 @@ fn beta_quantile(inputs: &Inputs) -> Outcome {
     fields![(
         "ppf",
         Beta::new(inputs.number("a"), inputs.number("b"))?.quantile(inputs.number("p"))?
+    )]
+}
+
+fn noncentral(inputs: &Inputs) -> Outcome {
+    fields![(
+        "sf",
+        noncentral_t::sf(inputs.number("t"), inputs.number("df"), inputs.number("nc"))?
     )]
 }

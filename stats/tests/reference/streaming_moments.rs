@@ -1,18 +1,19 @@
 //! Cases of `streaming_moments.json`.
 
-use watershed_stats::Summary;
-use watershed_stats::moments::{Moments, variance_from_sums};
+use watershed_stats::moments::{Moments, lag_one, variance_from_sums};
+use watershed_stats::{StatsError, Summary};
 
 use crate::compare::{Got, Outcome};
 use crate::fields;
 use crate::inputs::Inputs;
 
 /// Functions whose method is still to come.
-pub const LATER: &[&str] = &["nist_strd_univariate"];
+pub const LATER: &[&str] = &[];
 
 pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
     Some(match name {
         "moments" => Moments::of(&inputs.numbers("data")).map(|moments| fields(&moments)),
+        "nist_strd_univariate" => nist(inputs),
         "merge_moments" => merged(inputs),
         "variance_from_sums" => from_sums(inputs),
         _ => return None,
@@ -51,4 +52,42 @@ fn from_sums(inputs: &Inputs) -> Outcome {
             inputs.number("sum_squares")
         )?
     )]
+}
+
+/// The certified data of NIST's Statistical Reference Datasets, or the rule that makes them: the first value, then two
+/// others in turn.
+fn nist(inputs: &Inputs) -> Outcome {
+    let data = if inputs.has("data") {
+        inputs.numbers("data")
+    } else {
+        let (first, a, b, n) = (
+            inputs.number("first"),
+            inputs.number("a"),
+            inputs.number("b"),
+            inputs.number("n"),
+        );
+        let turns = [a, b].into_iter().cycle();
+        std::iter::once(first)
+            .chain(turns)
+            .zip(1_u32..)
+            .take_while(|(_, k)| f64::from(*k) <= n)
+            .map(|(x, _)| x)
+            .collect()
+    };
+    let moments = Moments::of(&data)?;
+    let empty = || StatsError::EmptyInput { input: "data" };
+    let (mean, variance) = (
+        moments.mean().ok_or_else(empty)?,
+        moments.variance().ok_or_else(empty)?,
+    );
+    let (sd, lag) = (variance.sqrt(), lag_one(&data)?);
+    fields![
+        ("n", moments.n()),
+        ("certified_mean", mean),
+        ("certified_sd", sd),
+        ("certified_lag1", lag),
+        ("mean_f64", mean),
+        ("sd_f64", sd),
+        ("lag1_f64", lag),
+    ]
 }
