@@ -55,7 +55,7 @@ pub struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Run the control plane.
-    Serve(ServeConfig),
+    Serve(Box<ServeConfig>),
     /// Put a file or a folder of manifests through the API.
     Apply(ApplyArgs),
     /// Show what there is.
@@ -94,7 +94,7 @@ enum Command {
 /// What a person has to know; the process then ends with a failure.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve(config) => serve(config, terminated()?).await,
+        Command::Serve(config) => serve(*config, terminated()?).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Get(args) => get::run(args).await,
         Command::Status(args) => status::run(args).await,

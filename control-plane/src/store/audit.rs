@@ -142,9 +142,7 @@ impl Store {
     pub async fn audit(&self, filter: &Filter) -> Result<Vec<Record>, StoreError> {
         let (sql, values) = query(filter);
         let query = sqlx::query(AssertSqlSafe(sql));
-        let query = values
-            .into_iter()
-            .fold(query, |query, value| query.bind(value));
+        let query = values.into_iter().fold(query, sqlx::query::Query::bind);
         let rows = query.bind(i64::from(filter.limit)).fetch_all(&self.pool);
         rows.await?.iter().map(record).collect()
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Clone)]
 pub struct PostgresUrl {
     text: String,
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
 }
 
 /// A text that is no such URL. Does not quote it: there may be a password in it.
@@ -31,7 +31,7 @@ impl PostgresUrl {
     /// What a connection needs.
     pub(super) fn options(&self) -> PgConnectOptions {
         // Statements are logged by nobody: they hold what people wrote.
-        self.options.clone().disable_statement_logging()
+        self.options.as_ref().clone().disable_statement_logging()
     }
 }
 
@@ -52,7 +52,7 @@ impl FromStr for PostgresUrl {
         })?;
         Ok(Self {
             text: text.to_owned(),
-            options,
+            options: Box::new(options),
         })
     }
 }
