@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::publish::FleetPublisher;
 use crate::replicas;
 use crate::resources::Settings;
+use crate::schedule::driver::Driver;
 use crate::store::Store;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
@@ -172,13 +173,14 @@ pub async fn serve(
         clock: clock::now,
     };
     let stopping = CancellationToken::new();
-    let _leads = join(
+    let leads = join(
         &config.store,
         state.store.clone(),
         state.control.clone(),
         &metrics,
         &stopping,
     )?;
+    let schedule = Driver::new(Arc::clone(&state.control), clock::now).run(leads);
     let router = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let rest = axum::serve(api, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let grpc = Server::builder()
@@ -203,6 +205,7 @@ pub async fn serve(
     tokio::pin!(servers);
     tokio::select! {
         ended = &mut servers => { ended?; }
+        () = schedule => {}
         () = stop => {
             tracing::info!("stopping");
             stopping.cancel();

@@ -22,4 +22,5 @@ pub mod percent;
 pub mod publish;
 pub mod replicas;
 pub mod resources;
+pub mod schedule;
 pub mod store;

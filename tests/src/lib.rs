@@ -26,6 +26,7 @@ pub mod sidecar;
 pub mod split;
 pub mod stack;
 pub mod standalone;
+pub mod tls;
 pub mod traffic;
 mod upstream;
 

@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod input;
 mod keys;
+mod layers;
 mod list;
 mod ofrep;
 mod openapi;

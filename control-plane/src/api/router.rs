@@ -5,8 +5,8 @@ use super::auth::authorize;
 use super::endpoint::Endpoint;
 use super::error::Problem;
 use super::{
-    AppState, audit, backup, documents, evaluate, experiments, force, health, keys, ofrep, pages,
-    settings, simulate, status, switches,
+    AppState, audit, backup, documents, evaluate, experiments, force, health, keys, layers, ofrep,
+    pages, settings, simulate, status, switches,
 };
 use crate::auth::Access;
 use crate::model::cluster::ClusterSpec;
@@ -33,6 +33,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         experiments::endpoints(),
         switches::endpoints(),
         vec![
+            layers::endpoint(),
             force::endpoint(),
             status::endpoint(),
             evaluate::endpoint(),

@@ -50,6 +50,19 @@ pub(super) fn number<T: TryFrom<u64>>(
     None
 }
 
+/// A number of `bounds` that may be left out.
+pub(super) fn given<T: TryFrom<u64>>(
+    value: Option<u64>,
+    bounds: &RangeInclusive<u64>,
+    pointer: &str,
+    faults: &mut Faults,
+) -> Option<Option<T>> {
+    match value {
+        Some(value) => number(value, bounds, pointer, faults).map(Some),
+        None => Some(None),
+    }
+}
+
 /// A TCP port.
 pub(super) fn port(value: u64, pointer: &str, faults: &mut Faults) -> Option<u16> {
     number(value, &(1..=65_535), pointer, faults)

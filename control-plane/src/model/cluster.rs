@@ -3,6 +3,11 @@
 
 use super::check;
 use super::fault::Faults;
+use super::protection::{
+    CircuitBreakers, CircuitBreakersSpec, HealthCheck, HealthCheckSpec, OutlierDetection,
+    OutlierDetectionSpec,
+};
+use super::upstream_tls::{Tls, TlsSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -25,6 +30,21 @@ pub struct ClusterSpec {
     /// Whether to speak HTTP/2 (without TLS: prior knowledge) to the endpoints.
     #[serde(default)]
     pub http2: bool,
+    /// How proxies learn the endpoints: `eds` where all are IP addresses, else `dns`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+    /// TLS to the endpoints; plain text where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Box<TlsSpec>>,
+    /// How proxies find out which endpoints are healthy; all are where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<Box<HealthCheckSpec>>,
+    /// Leaves out endpoints that fail requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierDetectionSpec>,
+    /// How much a proxy asks of the cluster at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breakers: Option<CircuitBreakersSpec>,
 }
 
 /// An endpoint as it is written.
@@ -49,6 +69,16 @@ pub struct ClusterDesign {
     pub connect_timeout_ms: u32,
     /// Whether to speak HTTP/2 to the endpoints.
     pub http2: bool,
+    /// How proxies learn the endpoints.
+    pub discovery: Discovery,
+    /// TLS to the endpoints.
+    pub tls: Option<Tls>,
+    /// How proxies find out which endpoints are healthy.
+    pub health_check: Option<HealthCheck>,
+    /// Leaves out endpoints that fail requests.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// How much a proxy asks of the cluster at once.
+    pub circuit_breakers: Option<CircuitBreakers>,
 }
 
 /// One process that serves.
@@ -72,25 +102,16 @@ pub enum Host {
 }
 
 /// How Envoy learns a cluster's endpoints.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Discovery {
-    /// From us: every endpoint is an IP address.
+    /// From us, apart from the cluster: a change of endpoints leaves its connections alone. Every
+    /// endpoint is an IP address.
     Eds,
-    /// Envoy resolves the names and takes every answer.
-    StrictDns,
-}
-
-impl ClusterDesign {
-    /// EDS where every endpoint is an IP address, DNS as soon as one is a name.
-    #[must_use]
-    pub fn discovery(&self) -> Discovery {
-        let named = |endpoint: &Endpoint| matches!(endpoint.host, Host::Dns(_));
-        if self.endpoints.iter().any(named) {
-            Discovery::StrictDns
-        } else {
-            Discovery::Eds
-        }
-    }
+    /// Envoy resolves the names again and again, and takes every answer.
+    Dns,
+    /// With the cluster. Every endpoint is an IP address.
+    Static,
 }
 
 impl ClusterSpec {
@@ -113,14 +134,60 @@ impl ClusterSpec {
             .unwrap_or(DEFAULT_CONNECT_TIMEOUT_MS.into());
         let connect_timeout_ms =
             check::number(timeout, &(1..=600_000), "/connect_timeout_ms", faults);
+        let health_check = self.health_check.as_ref();
+        let health_check = health_check.map(|it| it.validate(self.http2, "/health_check", faults));
+        let outliers = self.outlier_detection.as_ref();
+        let outliers = outliers.map(|it| it.validate("/outlier_detection", faults));
+        let breakers = self.circuit_breakers.as_ref();
+        let breakers = breakers.map(|it| it.validate("/circuit_breakers", faults));
         let endpoints: Vec<Endpoint> = endpoints.into_iter().collect::<Option<_>>()?;
+        let discovery = self.discovery(&endpoints, faults);
+        let tls = self.tls.as_ref();
+        let tls = tls.map(|it| it.validate(&endpoints, "/tls", faults));
         let names: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
         check::unique(&names, "/endpoints", faults)?;
         Some(ClusterDesign {
             endpoints,
             connect_timeout_ms: connect_timeout_ms?,
             http2: self.http2,
+            discovery: discovery?,
+            tls: given(tls)?,
+            health_check: given(health_check)?,
+            outlier_detection: given(outliers)?,
+            circuit_breakers: given(breakers)?,
         })
+    }
+
+    fn discovery(&self, endpoints: &[Endpoint], faults: &mut Faults) -> Option<Discovery> {
+        let discovery = self.discovery.unwrap_or_else(|| usual(endpoints));
+        let named = endpoints.iter().position(Endpoint::is_named);
+        match named.filter(|_| discovery != Discovery::Dns) {
+            None => Some(discovery),
+            Some(index) => {
+                let message = "is a name, which only `dns` resolves";
+                let expected = "an IP address, or `discovery: dns`";
+                faults.add(format!("/endpoints/{index}/address"), message, expected);
+                None
+            }
+        }
+    }
+}
+
+/// EDS where every endpoint is an IP address, DNS as soon as one is a name.
+fn usual(endpoints: &[Endpoint]) -> Discovery {
+    if endpoints.iter().any(Endpoint::is_named) {
+        Discovery::Dns
+    } else {
+        Discovery::Eds
+    }
+}
+
+/// Nothing where nothing was given, and no value where what was given is not valid.
+#[expect(clippy::option_option, reason = "what was given may not be valid")]
+fn given<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        Some(valid) => valid.map(Some),
+        None => Some(None),
     }
 }
 
@@ -146,6 +213,12 @@ impl EndpointSpec {
             port: port?,
             weight: weight?,
         })
+    }
+}
+
+impl Endpoint {
+    fn is_named(&self) -> bool {
+        matches!(self.host, Host::Dns(_))
     }
 }
 
@@ -203,6 +276,18 @@ impl From<&ClusterDesign> for ClusterSpec {
             endpoints: design.endpoints.iter().map(endpoint).collect(),
             connect_timeout_ms: Some(design.connect_timeout_ms.into()),
             http2: design.http2,
+            // What the endpoints say anyway is not said again.
+            discovery: Some(design.discovery).filter(|it| *it != usual(&design.endpoints)),
+            tls: design.tls.as_ref().map(|it| Box::new(it.into())),
+            health_check: design.health_check.as_ref().map(|it| Box::new(it.into())),
+            outlier_detection: design
+                .outlier_detection
+                .as_ref()
+                .map(OutlierDetectionSpec::from),
+            circuit_breakers: design
+                .circuit_breakers
+                .as_ref()
+                .map(CircuitBreakersSpec::from),
         }
     }
 }

@@ -191,6 +191,11 @@ impl ExperimentDesign {
         self.variants.iter().any(|variant| variant.key == *key)
     }
 
+    /// The clusters that get its requests beside or after those.
+    pub fn detour_clusters(&self) -> impl Iterator<Item = &Key> {
+        self.variants.iter().flat_map(|v| v.detours.clusters())
+    }
+
     /// Whether requests of `service` are in it.
     #[must_use]
     pub fn covers(&self, service: &Key) -> bool {

@@ -39,7 +39,7 @@ pub(super) fn put(
     }
     if current.state != State::Draft {
         frozen::experiment(current, &design)?;
-        let lost = readiness::kept(&current.design, &design);
+        let lost = readiness::kept(current, &design);
         lost.or(Some(())).map_err(|faults| ModelError::Invalid {
             kind: Kind::Experiment,
             faults,

@@ -3,6 +3,7 @@
 
 use super::audience::Rule;
 use super::check;
+use super::detour;
 use super::experiment::{ExperimentDesign, Unit, Window};
 use super::fault::Faults;
 use super::hash::{Hash, Hashing};
@@ -210,11 +211,8 @@ impl ExperimentSpec {
     }
 
     fn canary_traffic(&self, faults: &mut Faults) -> Option<Option<u32>> {
-        let Some(traffic) = self.canary_traffic else {
-            return Some(None);
-        };
         let most = self.traffic.clamp(1, whole());
-        check::number(traffic, &(1..=most), "/canary_traffic", faults).map(Some)
+        check::given(self.canary_traffic, &(1..=most), "/canary_traffic", faults)
     }
 
     /// A blank name answers for nothing.
@@ -268,6 +266,7 @@ impl ExperimentSpec {
             faults.add("/variants", message, weights_rule(hashing));
         }
         self.routes_or_stamps(faults);
+        detour::agree(&self.variants, faults);
         variants.into_iter().collect()
     }
 

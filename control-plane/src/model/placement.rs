@@ -4,6 +4,7 @@
 
 use super::experiment::ExperimentDesign;
 use super::key::Key;
+use std::cmp::Reverse;
 use thiserror::Error;
 use watershed_engine::{AllocationError, RangeError, Ranges, reallocate, resize};
 
@@ -103,7 +104,9 @@ impl Placement {
                 held,
             });
         }
-        let allocation = resize(owned, &within.difference(owned), design.traffic)?;
+        let growth = design.traffic.saturating_sub(owned.size());
+        let more = picked(&within.difference(owned), growth)?;
+        let allocation = resize(owned, &more, design.traffic)?;
         let canary = previous.and_then(|placement| placement.canary.as_ref());
         let canary = canary_of(canary, &allocation, design)?;
         let before = previous.map_or(&[] as &[_], |placement| &placement.split);
@@ -190,6 +193,25 @@ impl Placement {
     pub fn split(&self) -> &[(String, Ranges)] {
         &self.split
     }
+}
+
+/// Free buckets for an experiment that asks for `wanted` more: of the smallest range that has as many,
+/// so that large ranges stay for those that ask for much, else of the largest ones.
+fn picked(free: &Ranges, wanted: u32) -> Result<Ranges, RangeError> {
+    let size = |range: &(u16, u16)| u32::from(range.1).saturating_sub(range.0.into()) + 1;
+    let mut ranges: Vec<(u16, u16)> = free.iter().collect();
+    let fitting = ranges.iter().filter(|range| size(range) >= wanted);
+    if let Some(best) = fitting.min_by_key(|range| size(range)) {
+        return Ok(Ranges::try_new([*best])?.lowest(wanted));
+    }
+    ranges.sort_by_key(|range| Reverse(size(range)));
+    let mut missing = wanted;
+    let largest = ranges.into_iter().take_while(|range| {
+        let is_short = missing > 0;
+        missing = missing.saturating_sub(size(range));
+        is_short
+    });
+    Ok(Ranges::try_new(largest)?.lowest(wanted))
 }
 
 /// The canary's buckets, as close to those it had as can be: one that grows keeps all of its units.

@@ -1,9 +1,9 @@
 //! Readiness: what an experiment must say before it may take a step of its life, and must then go on
 //! to say. Which steps there are is [`lifecycle`](super::lifecycle)'s.
 
-use super::ExperimentDesign;
 use super::fault::Faults;
 use super::lifecycle::{Action, State};
+use super::{Experiment, ExperimentDesign};
 use jiff::Timestamp;
 
 /// Who answers for an experiment, and when it is decided: what no experiment does without once it is
@@ -60,12 +60,16 @@ pub(super) fn of_step(
 
 /// What is there when an experiment is no draft may change, but not go. One from before it had to be
 /// there goes on without.
-pub(super) fn kept(old: &ExperimentDesign, new: &ExperimentDesign) -> Faults {
+pub(super) fn kept(current: &Experiment, new: &ExperimentDesign) -> Faults {
     let mut was = Faults::default();
-    accountable(old, &mut was);
+    accountable(&current.design, &mut was);
     let mut faults = Faults::default();
     if was.is_empty() {
         accountable(new, &mut faults);
+    }
+    if current.state == State::Scheduled && new.window.start.is_none() {
+        let expected = "when the experiment shall start; `unschedule` takes that back";
+        faults.add("/start", "is missing", expected);
     }
     faults
 }

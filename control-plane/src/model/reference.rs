@@ -76,6 +76,14 @@ pub(super) fn of_experiment(model: &Model, key: &Key, spec: &ExperimentSpec, fau
             let at = format!("/variants/{index}/cluster");
             exists(model, Kind::Cluster, cluster, &at, faults);
         }
+        for (place, mirror) in variant.mirrors.iter().enumerate() {
+            let at = format!("/variants/{index}/mirrors/{place}/cluster");
+            exists(model, Kind::Cluster, &mirror.cluster, &at, faults);
+        }
+        if let Some(fallback) = &variant.fallback {
+            let at = format!("/variants/{index}/fallback/cluster");
+            exists(model, Kind::Cluster, &fallback.cluster, &at, faults);
+        }
     }
     for (index, requirement) in spec.requires.iter().enumerate() {
         let name = requirement.experiment.as_str();
@@ -168,6 +176,7 @@ fn named(entry: &Entry) -> Vec<(Kind, &Key)> {
                 .chain(design.services.iter().map(of(Kind::Service)))
                 .chain(segments.map(of(Kind::Segment)))
                 .chain(design.clusters().map(of(Kind::Cluster)))
+                .chain(design.detour_clusters().map(of(Kind::Cluster)))
                 .chain(required.map(of(Kind::Experiment)))
                 .collect()
         }

@@ -5,6 +5,7 @@ use super::check;
 use super::cluster::is_dns_name;
 use super::fault::Faults;
 use super::key::Key;
+use super::retry::{Retries, RetriesSpec};
 use super::routing_rule::{RoutingRule, RoutingRuleSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ use watershed_engine::compile::limits;
 pub const MAX_ENTRIES: usize = limits::PATTERNS;
 /// The fleet of a service that names none.
 pub const DEFAULT_FLEET: &str = "default";
+/// How long a request and its answer may be silent where the service does not say, in milliseconds:
+/// longer than a model thinks before its first token.
+pub const DEFAULT_IDLE_TIMEOUT_MS: u64 = 300_000;
 
 /// A service as it is written.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +46,13 @@ pub struct ServiceSpec {
     /// a streamed answer has no known length.
     #[serde(default)]
     pub timeout_ms: u64,
+    /// How long a request and its answer may be silent, in milliseconds; 300000 where not given, 0 for
+    /// no limit. What bounds a streamed answer, in the place of a limit on the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_ms: Option<u64>,
+    /// Which requests are tried again, on the same cluster; none where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Box<RetriesSpec>>,
 }
 
 /// A listener as it is written.
@@ -86,6 +97,10 @@ pub struct ServiceDesign {
     pub routing_rules: Vec<RoutingRule>,
     /// How long a whole request may take, in milliseconds; 0 for no limit.
     pub timeout_ms: u32,
+    /// How long a request and its answer may be silent, in milliseconds; 0 for no limit.
+    pub idle_timeout_ms: u32,
+    /// Which requests are tried again.
+    pub retries: Option<Retries>,
 }
 
 /// An address that an Envoy binds.
@@ -130,7 +145,14 @@ impl ServiceSpec {
         );
         let default_cluster = check::key(&self.default_cluster, "/default_cluster", faults);
         let routing_rules = RoutingRuleSpec::list(&self.routing_rules, faults);
-        let timeout_ms = check::number(self.timeout_ms, &(0..=86_400_000), "/timeout_ms", faults);
+        let bounds = 0..=86_400_000;
+        let timeout_ms = check::number(self.timeout_ms, &bounds, "/timeout_ms", faults);
+        let idle = self.idle_timeout_ms.unwrap_or(DEFAULT_IDLE_TIMEOUT_MS);
+        let idle_timeout_ms = check::number(idle, &bounds, "/idle_timeout_ms", faults);
+        let retries = match &self.retries {
+            Some(retries) => retries.validate("/retries", faults).map(Some),
+            None => Some(None),
+        };
         Some(ServiceDesign {
             fleets: fleets?,
             listeners: listeners?,
@@ -139,6 +161,8 @@ impl ServiceSpec {
             default_cluster: default_cluster?,
             routing_rules: routing_rules?,
             timeout_ms: timeout_ms?,
+            idle_timeout_ms: idle_timeout_ms?,
+            retries: retries?,
         })
     }
 
@@ -265,6 +289,9 @@ impl From<&ServiceDesign> for ServiceSpec {
                 .map(RoutingRuleSpec::from)
                 .collect(),
             timeout_ms: design.timeout_ms.into(),
+            idle_timeout_ms: Some(u64::from(design.idle_timeout_ms))
+                .filter(|idle| *idle != DEFAULT_IDLE_TIMEOUT_MS),
+            retries: design.retries.as_ref().map(|it| Box::new(it.into())),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::attribute::is_token;
 use super::check;
+use super::detour::{Detours, FallbackSpec, MirrorSpec};
 use super::experiment_spec::WHOLE;
 use super::fault::{Faults, segment};
 use super::key::Key;
@@ -24,6 +25,8 @@ pub struct VariantDesign {
     pub weight: u32,
     /// The cluster that serves it; on all variants or on none.
     pub cluster: Option<Key>,
+    /// Where its requests go beside or after that; none without a cluster.
+    pub detours: Detours,
     /// Headers for the upstream, by name in lower case.
     pub request_headers: BTreeMap<String, String>,
     /// Headers for the client, by name in lower case.
@@ -46,6 +49,12 @@ pub struct VariantSpec {
     /// The cluster that serves it: on all variants (the experiment routes) or on none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Clusters that get copies of its requests; their answers go to nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<MirrorSpec>,
+    /// The cluster that answers where its own has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackSpec>,
     /// Headers that the upstream gets.
     #[serde(default, skip_serializing_if = "Unique::is_empty")]
     pub request_headers: Unique<String>,
@@ -94,6 +103,7 @@ impl VariantSpec {
             Some(name) => check::key(name, &format!("{at}/cluster"), faults).map(Some),
             None => Some(None),
         };
+        let detours = Detours::read(self, at, faults);
         let request = format!("{at}/request_headers");
         let request_headers = headers(&self.request_headers, &request, faults);
         let response = format!("{at}/response_headers");
@@ -104,6 +114,7 @@ impl VariantSpec {
             key: key?,
             weight: weight?,
             cluster: cluster?,
+            detours: detours?,
             request_headers: request_headers?,
             response_headers: response_headers?,
             baggage: baggage?,
@@ -197,6 +208,13 @@ impl From<&VariantDesign> for VariantSpec {
             key: variant.key.to_string(),
             weight: variant.weight.into(),
             cluster: variant.cluster.as_ref().map(Key::to_string),
+            mirrors: variant
+                .detours
+                .mirrors
+                .iter()
+                .map(MirrorSpec::from)
+                .collect(),
+            fallback: variant.detours.fallback.as_ref().map(FallbackSpec::from),
             request_headers: Unique(variant.request_headers.clone()),
             response_headers: Unique(variant.response_headers.clone()),
             baggage: Unique(variant.baggage.clone()),

@@ -1,5 +1,7 @@
 //! Envoy clusters and their endpoints from the model's clusters.
 
+use super::protection::{circuit_breakers, health_check, outlier_detection};
+use super::upstream_tls;
 use super::wire::{ads, any, millis, socket, uint32};
 use crate::model::cluster::{ClusterDesign, Discovery, Endpoint};
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
@@ -19,15 +21,17 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_optio
 /// The extension that says which HTTP to speak upstream.
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-/// The Envoy cluster of `design`. One whose endpoints are all addresses takes them from EDS, so that
-/// a change of endpoints leaves its connections alone; one with a name carries them itself.
+/// The Envoy cluster of `design`. One of discovery `eds` takes its endpoints apart from itself, so that
+/// a change of endpoints leaves its connections alone; any other carries them.
 pub(super) fn cluster(name: &str, design: &ClusterDesign) -> Cluster {
-    let eds = design.discovery() == Discovery::Eds;
-    let discovery = if eds {
-        DiscoveryType::Eds
-    } else {
-        DiscoveryType::StrictDns
+    let eds = design.discovery == Discovery::Eds;
+    let discovery = match design.discovery {
+        Discovery::Eds => DiscoveryType::Eds,
+        Discovery::Dns => DiscoveryType::StrictDns,
+        Discovery::Static => DiscoveryType::Static,
     };
+    let checks = design.health_check.iter();
+    let checks = checks.map(|check| health_check(check, design.http2));
     let mut cluster = Cluster {
         name: name.to_owned(),
         connect_timeout: Some(millis(design.connect_timeout_ms)),
@@ -37,6 +41,13 @@ pub(super) fn cluster(name: &str, design: &ClusterDesign) -> Cluster {
             ..Default::default()
         }),
         load_assignment: (!eds).then(|| endpoints(name, design)),
+        transport_socket: design
+            .tls
+            .as_ref()
+            .map(|it| upstream_tls::socket(it, design.http2)),
+        health_checks: checks.collect(),
+        outlier_detection: design.outlier_detection.as_ref().map(outlier_detection),
+        circuit_breakers: design.circuit_breakers.as_ref().map(circuit_breakers),
         ..Default::default()
     };
     if design.http2 {

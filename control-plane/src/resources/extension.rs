@@ -1,10 +1,9 @@
 //! The filter's configuration as an Envoy extension: the Wasm plug-in from a file on the proxy, with
 //! the compiled experiments inside.
 
-use super::wire::any;
+use super::wire::{any, file};
 use envoy_types::pb::envoy::config::core::v3::async_data_source::Specifier;
-use envoy_types::pb::envoy::config::core::v3::data_source;
-use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, DataSource, TypedExtensionConfig};
+use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, TypedExtensionConfig};
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::wasm::v3::plugin_config::Vm;
 use envoy_types::pb::envoy::extensions::wasm::v3::{FailurePolicy, PluginConfig, VmConfig};
@@ -25,10 +24,7 @@ pub(super) fn extension(
     config: &FilterConfig,
 ) -> TypedExtensionConfig {
     let code = AsyncDataSource {
-        specifier: Some(Specifier::Local(DataSource {
-            specifier: Some(data_source::Specifier::Filename(wasm_path.to_owned())),
-            ..Default::default()
-        })),
+        specifier: Some(Specifier::Local(file(wasm_path))),
     };
     let plugin = PluginConfig {
         name: FLEET_EXTENSION.to_owned(),

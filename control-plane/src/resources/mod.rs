@@ -2,16 +2,19 @@
 //! before it is made, and pinned by golden files. Sending them is [`crate::ads`]'s.
 
 mod cluster;
+mod detour;
 mod difference;
 mod extension;
 mod filter_config;
 mod filter_message;
 mod filter_rule;
 mod listener;
+mod protection;
 mod route;
 mod service;
 #[cfg(test)]
 mod tests;
+mod upstream_tls;
 mod wire;
 
 pub use difference::{NameChanges, ResourceChanges, difference};
@@ -20,6 +23,7 @@ pub use extension::FLEET_EXTENSION;
 use crate::model::cluster::{ClusterDesign, Discovery};
 use crate::model::service::Listener;
 use crate::model::{Key, Model};
+use detour::Detour;
 use service::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 use watershed_engine::{CompileError, Plan};
@@ -86,16 +90,17 @@ fn snapshot(
     mut builder: SnapshotBuilder,
 ) -> Result<Snapshot, ResourceError> {
     let scopes = service::scopes(model, fleet);
-    let used: BTreeSet<&str> = scopes
-        .iter()
-        .flat_map(|s| s.clusters.iter().copied())
-        .collect();
+    let used: BTreeSet<&str> = scopes.iter().flat_map(Scope::reached).collect();
     for cluster in model
         .clusters
         .values()
         .filter(|c| used.contains(c.key.as_str()))
     {
         add_cluster(&mut builder, cluster.key.as_str(), &cluster.design);
+    }
+    for (name, body) in detour::composites(&scopes) {
+        let body = wire::any(&body);
+        builder.add(ResourceType::Cluster, Resource::new(name, body, []));
     }
     let every: Vec<&Scope<'_>> = scopes.iter().collect();
     let config = filter_config::filter_config(model, &every);
@@ -142,7 +147,7 @@ pub fn filter_config_of(model: &Model, fleet: &Key, listener: Option<&Listener>)
 
 fn add_cluster(builder: &mut SnapshotBuilder, name: &str, design: &ClusterDesign) {
     let resource = Resource::new(name, wire::any(&cluster::cluster(name, design)), []);
-    if design.discovery() == Discovery::Eds {
+    if design.discovery == Discovery::Eds {
         let endpoints = Resource::new(name, wire::any(&cluster::endpoints(name, design)), []);
         builder.add(ResourceType::Endpoint, endpoints);
         builder.add(ResourceType::Cluster, resource.with_endpoints(name));
@@ -196,8 +201,10 @@ fn listeners(scopes: &[Scope<'_>]) -> BTreeSet<Listener> {
 }
 
 fn references(scopes: &[&Scope<'_>]) -> BTreeSet<String> {
-    scopes
-        .iter()
-        .flat_map(|s| s.clusters.iter().map(|c| (*c).to_owned()))
+    let reached = scopes.iter().flat_map(|s| s.reached());
+    let composites = scopes.iter().flat_map(|s| &s.detours);
+    reached
+        .map(str::to_owned)
+        .chain(composites.filter_map(Detour::composite))
         .collect()
 }

@@ -7,6 +7,7 @@
 //! service whose patterns cover it: whichever virtual host Envoy picks, the first route that matches
 //! belongs to the service that the filter picks.
 
+use super::detour::{self, Detour};
 use super::service::{Scope, covers};
 use super::wire::{millis, yes};
 use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
@@ -64,22 +65,40 @@ fn service_routes(scope: &Scope<'_>) -> Vec<Route> {
             .clusters
             .iter()
             .filter(|c| **c != scope.default_cluster());
-        routes.extend(chosen.map(|cluster| entry(scope, prefix, cluster, true)));
-        routes.push(entry(scope, prefix, scope.default_cluster(), false));
+        // What asks for more comes first.
+        let detours = scope.detours.iter();
+        routes.extend(detours.map(|detour| beside(scope, prefix, detour)));
+        routes.extend(chosen.map(|cluster| entry(scope, prefix, cluster, vec![chooses(cluster)])));
+        routes.push(entry(scope, prefix, scope.default_cluster(), Vec::new()));
     }
     routes
 }
 
-fn entry(scope: &Scope<'_>, prefix: &str, cluster: &str, chosen: bool) -> Route {
-    let headers = if chosen {
-        vec![chooses(cluster)]
-    } else {
-        Vec::new()
-    };
+/// The route of an experiment's requests that are mirrored or may fall back.
+fn beside(scope: &Scope<'_>, prefix: &str, detour: &Detour<'_>) -> Route {
+    let headers = vec![
+        chooses(detour.cluster.as_str()),
+        detour.is_the_experiments(),
+    ];
+    let mut route = entry(scope, prefix, detour.cluster.as_str(), headers);
+    route.name = format!("{}/{}/{}", scope.key, detour.experiment, detour.cluster);
+    if let Some(route::Action::Route(action)) = &mut route.action {
+        action.request_mirror_policies = detour.mirrors();
+        if let Some(composite) = detour.composite() {
+            action.cluster_specifier = Some(route_action::ClusterSpecifier::Cluster(composite));
+            action.retry_policy = detour.retries();
+        }
+    }
+    route
+}
+
+fn entry(scope: &Scope<'_>, prefix: &str, cluster: &str, headers: Vec<HeaderMatcher>) -> Route {
     let action = RouteAction {
         cluster_specifier: Some(route_action::ClusterSpecifier::Cluster(cluster.to_owned())),
         // Always explicit: Envoy's own default would cut a streamed answer after 15 seconds.
         timeout: Some(millis(scope.service.timeout_ms)),
+        idle_timeout: Some(millis(scope.service.idle_timeout_ms)),
+        retry_policy: scope.service.retries.as_ref().map(detour::retries),
         ..Default::default()
     };
     Route {

@@ -1,6 +1,7 @@
 //! Which services a proxy or one of its listeners serves, in the order in which the first match wins,
 //! and which clusters each may send requests to.
 
+use super::detour::{self, Detour};
 use crate::model::Model;
 use crate::model::key::Key;
 use crate::model::lifecycle::State;
@@ -16,12 +17,21 @@ pub(super) struct Scope<'a> {
     pub(super) service: &'a ServiceDesign,
     /// The clusters that an experiment or a routing rule may choose for it, and its default cluster.
     pub(super) clusters: BTreeSet<&'a str>,
+    /// Where requests go beside or after those; in the order of experiments and variants.
+    pub(super) detours: Vec<Detour<'a>>,
 }
 
 impl Scope<'_> {
     /// The cluster of requests that no experiment routes.
     pub(super) fn default_cluster(&self) -> &str {
         self.service.default_cluster.as_str()
+    }
+
+    /// Every cluster of the model's that its requests may reach.
+    pub(super) fn reached(&self) -> impl Iterator<Item = &str> {
+        let detours = self.detours.iter();
+        let beside = detours.flat_map(|it| it.detours.clusters().map(Key::as_str));
+        self.clusters.iter().copied().chain(beside)
     }
 }
 
@@ -53,17 +63,21 @@ pub(super) fn on<'a, 'b>(scopes: &'b [Scope<'a>], listener: &Listener) -> Vec<&'
 /// An experiment counts in every state but the last: its routes are there before it starts, so that a
 /// start or a resume changes nothing but the filter's configuration.
 fn scope<'a>(model: &'a Model, key: &'a Key, service: &'a ServiceDesign) -> Scope<'a> {
-    let chosen = model
-        .experiments
-        .values()
-        .filter(|experiment| experiment.state != State::Archived)
-        .filter(|experiment| experiment.design.services.contains(key))
-        .flat_map(|experiment| experiment.design.clusters());
+    let experiments = || {
+        model
+            .experiments
+            .values()
+            .filter(|experiment| experiment.state != State::Archived)
+            .filter(|experiment| experiment.design.services.contains(key))
+    };
+    let chosen = experiments().flat_map(|experiment| experiment.design.clusters());
+    let detours = experiments().flat_map(|it| detour::of(&it.key, &it.design));
     let clusters = chosen.chain(service.clusters()).map(Key::as_str).collect();
     Scope {
         key,
         service,
         clusters,
+        detours: detours.collect(),
     }
 }
 

@@ -8,13 +8,17 @@ use crate::model::decision::DecisionSpec;
 use crate::model::lifecycle::Action;
 use crate::model::settings;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::ClusterDiscoveryType;
+use envoy_types::pb::envoy::config::core::v3::{TypedExtensionConfig, transport_socket};
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::config::listener::v3::{Listener as EnvoyListener, filter};
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use envoy_types::pb::envoy::extensions::access_loggers::grpc::v3::HttpGrpcAccessLogConfig;
+use envoy_types::pb::envoy::extensions::clusters::composite::v3::ClusterConfig as CompositeConfig;
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use envoy_types::pb::google::protobuf::{Any, BytesValue};
 use prost::Message;
 use serde::de::DeserializeOwned;
@@ -115,12 +119,36 @@ fn check(case: &str, model: &Model) {
 
 fn render(ty: ResourceType, body: &Any) -> String {
     match ty {
-        ResourceType::Cluster => compact(&unpack::<Cluster>(body)),
+        ResourceType::Cluster => cluster_text(unpack(body)),
         ResourceType::Endpoint => compact(&unpack::<ClusterLoadAssignment>(body)),
         ResourceType::Route => compact(&unpack::<RouteConfiguration>(body)),
         ResourceType::Listener => listener_text(unpack(body)),
         ResourceType::Extension => extension_text(&unpack(body)),
     }
+}
+
+/// A cluster, and what is packed in it.
+fn cluster_text(mut cluster: Cluster) -> String {
+    let socket = cluster.transport_socket.as_mut();
+    let tls = socket.and_then(|socket| socket.config_type.take());
+    let kind = match &mut cluster.cluster_discovery_type {
+        Some(ClusterDiscoveryType::ClusterType(kind)) => kind.typed_config.take(),
+        _ => None,
+    };
+    let options: Vec<Any> = std::mem::take(&mut cluster.typed_extension_protocol_options)
+        .into_values()
+        .collect();
+    let mut text = compact(&cluster);
+    if let Some(transport_socket::ConfigType::TypedConfig(tls)) = &tls {
+        text.push_str(&compact(&unpack::<UpstreamTlsContext>(tls)));
+    }
+    if let Some(kind) = &kind {
+        text.push_str(&compact(&unpack::<CompositeConfig>(kind)));
+    }
+    for options in &options {
+        text.push_str(&compact(&unpack::<HttpProtocolOptions>(options)));
+    }
+    text
 }
 
 /// A listener, its connection manager and its access log, each on its own: packed messages are
@@ -237,6 +265,40 @@ fn golden_everything_a_manifest_can_say() {
 }
 
 #[test]
+fn golden_upstreams_with_all_that_is_around_them() {
+    let manifests = manifest::load(&golden_folder("upstreams").join("in.yaml")).unwrap();
+    let acts = [("model.size", Action::Start), ("plain", Action::Start)];
+    check("upstreams", &model(&manifests, &acts));
+}
+
+#[test]
+fn a_change_of_mirrors_and_fallbacks_leaves_the_filters_configuration_alone() {
+    let manifests = manifest::load(&golden_folder("upstreams").join("in.yaml")).unwrap();
+    let acts = [("model.size", Action::Start), ("plain", Action::Start)];
+    let with = model(&manifests, &acts);
+    let plain = manifests.iter().find(|it| it.key == "plain").unwrap();
+    let mut without = plain.clone();
+    let variant = without
+        .spec
+        .pointer_mut("/variants/1")
+        .unwrap()
+        .as_object_mut();
+    variant
+        .unwrap()
+        .retain(|field, _| field != "mirrors" && field != "fallback");
+    let without = then(&with, &put(&without));
+    let [before, after] = [with, without].map(|model| {
+        let made = snapshots(&model, &settings(), |_| None).unwrap();
+        made.into_values().next().unwrap()
+    });
+    for ty in ResourceType::ALL {
+        let same = before.get(ty).version() == after.get(ty).version();
+        let differs = [ResourceType::Cluster, ResourceType::Route].contains(&ty);
+        assert_eq!(same, !differs, "{ty:?}");
+    }
+}
+
+#[test]
 fn a_start_changes_nothing_but_the_filters_configuration() {
     let manifests = manifest::load(&golden_folder("fleets").join("in.yaml")).unwrap();
     let draft = snapshots(&model(&manifests, &[]), &settings(), |_| None).unwrap();
@@ -289,6 +351,7 @@ fn every_manifest_of_the_documents_is_accepted_and_can_be_served() {
         ("experiments.md", 11),
         ("lifecycle.md", 6),
         ("openfeature.md", 4),
+        ("services.md", 7),
     ] {
         let manifests = documented(page);
         assert!(manifests.len() >= least, "{page}: {}", manifests.len());

@@ -1,8 +1,8 @@
 //! Small builders of Envoy messages that several resources need. No decisions.
 
 use envoy_types::pb::envoy::config::core::v3::{
-    Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
-    config_source, socket_address,
+    Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, SocketAddress, address,
+    config_source, data_source, socket_address,
 };
 use envoy_types::pb::google::protobuf::{Any, BoolValue, Duration, UInt32Value};
 use prost::{Message, Name};
@@ -34,6 +34,14 @@ pub(super) fn yes() -> Option<BoolValue> {
 /// `google.protobuf.UInt32Value`.
 pub(super) fn uint32(value: u32) -> Option<UInt32Value> {
     Some(UInt32Value { value })
+}
+
+/// A file on the proxy.
+pub(super) fn file(path: &str) -> DataSource {
+    DataSource {
+        specifier: Some(data_source::Specifier::Filename(path.to_owned())),
+        ..Default::default()
+    }
 }
 
 /// "Over the stream that this came on."

@@ -91,7 +91,7 @@ async fn a_wrong_shape_is_placed_by_pointer() {
     let expected = unknown["errors"][0]["expected"].as_str().unwrap();
     assert_eq!(
         expected,
-        "one of `endpoints`, `connect_timeout_ms`, `http2`"
+        "one of `endpoints`, `connect_timeout_ms`, `http2`, `discovery`, `tls`, `health_check`, `outlier_detection`, `circuit_breakers`"
     );
 }
 

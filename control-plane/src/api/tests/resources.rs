@@ -158,6 +158,18 @@ async fn weights_that_do_not_add_up_name_each_fault() {
 }
 
 #[tokio::test]
+async fn a_layer_shows_who_holds_its_buckets() {
+    let server = Server::filled().await;
+    let shown = server.get("/v1/layers/models/buckets").await.json();
+    assert_eq!(
+        shown["free"],
+        json!({"size": 4000, "ranges": [[6000, 9999]]})
+    );
+    assert_eq!(shown["holders"][0]["experiment"], "x");
+    server.get("/v1/layers/nowhere/buckets").await.problem(404);
+}
+
+#[tokio::test]
 async fn an_experiment_is_taken_through_its_life() {
     let server = Server::filled().await;
     let mut canary = experiment();

@@ -1,6 +1,7 @@
 //! Experiments in a model: their life, their buckets, and what may still change about them.
 
 use super::*;
+use crate::model::layer_buckets::LayerBuckets;
 use crate::model::lifecycle::State;
 use watershed_engine::Ranges;
 
@@ -44,6 +45,58 @@ fn a_full_layer_says_who_holds_what() {
     );
     let freed = apply(&model, &Change::Delete(Kind::Experiment, key("x")));
     apply(&freed, &experiment("z", stamping(9_000)));
+}
+
+/// A layer with the buckets 0..=999 and 3000..=9999 free.
+fn with_a_gap() -> Model {
+    let model = apply(&world(), &experiment("x", stamping(1_000)));
+    let model = apply(&model, &experiment("y", stamping(2_000)));
+    apply(&model, &Change::Delete(Kind::Experiment, key("x")))
+}
+
+#[test]
+fn free_buckets_are_taken_where_they_fit_best() {
+    for (traffic, expected) in [
+        (500, &[(0, 499)][..]),
+        (1_000, &[(0, 999)]),
+        (2_000, &[(3_000, 4_999)]),
+        (7_000, &[(3_000, 9_999)]),
+        (7_500, &[(0, 999), (3_000, 9_499)]),
+    ] {
+        let model = apply(&with_a_gap(), &experiment("z", stamping(traffic)));
+        assert_eq!(
+            *get(&model, "z").allocation(),
+            ranges(expected),
+            "{traffic}"
+        );
+    }
+}
+
+#[test]
+fn nobody_is_moved_to_make_room_in_one_piece() {
+    let model = with_a_gap();
+    let before = get(&model, "y").allocation().clone();
+    let model = apply(&model, &experiment("z", stamping(8_000)));
+    assert_eq!(*get(&model, "y").allocation(), before);
+    assert_eq!(get(&model, "z").allocation().iter().count(), 2);
+}
+
+#[test]
+fn a_layer_shows_what_is_free_and_who_holds_the_rest() {
+    let model = apply(&with_a_gap(), &act("y", Action::Start));
+    let shown = LayerBuckets::of(&model, &key("models")).unwrap().unwrap();
+    assert_eq!(
+        serde_json::to_value(shown).unwrap(),
+        serde_json::json!({
+            "layer": "models",
+            "buckets": 10_000,
+            "free": {"size": 8_000, "ranges": [[0, 999], [3_000, 9_999]]},
+            "holders": [
+                {"experiment": "y", "state": "running", "size": 2_000, "ranges": [[1_000, 2_999]]},
+            ],
+        })
+    );
+    assert_eq!(LayerBuckets::of(&model, &key("nowhere")), Ok(None));
 }
 
 #[test]

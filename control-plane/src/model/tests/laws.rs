@@ -5,6 +5,7 @@ use super::*;
 use crate::model::attribute::JwtClaim;
 use crate::model::comparison::{ComparisonSpec, Scalar};
 use crate::model::decision::DecisionSpec;
+use crate::model::detour::{FallbackSpec, MirrorSpec};
 use crate::model::export::Export;
 use crate::model::integrity;
 use crate::model::lifecycle::State;
@@ -132,12 +133,28 @@ fn variants() -> impl Strategy<Value = Vec<VariantSpec>> {
         3 => Just(vec![0, 1, 9_999]),
         1 => prop::collection::vec(0..10_001_u64, 0..4),
     ];
-    (weights, any::<bool>(), word()).prop_map(|(weights, routes, prefix)| {
+    let share = option::of(0..10_002_u64);
+    let parts = (weights, any::<bool>(), word(), share, any::<bool>());
+    parts.prop_map(|(weights, routes, prefix, share, rescued)| {
+        let mirror = MirrorSpec {
+            cluster: "candidate-b".to_owned(),
+            share,
+        };
+        let fallback = FallbackSpec {
+            cluster: "candidate-b".to_owned(),
+            on: Vec::new(),
+        };
         let numbered = weights.into_iter().enumerate();
         let variant = |(index, weight)| VariantSpec {
             key: format!("{prefix}{index}"),
             weight,
             cluster: routes.then(|| "stable-a".to_owned()),
+            mirrors: share
+                .filter(|_| routes)
+                .map(|_| mirror.clone())
+                .into_iter()
+                .collect(),
+            fallback: (routes && rescued).then(|| fallback.clone()),
             request_headers: Unique::from_iter([("x-variant-name", prefix.clone())]),
             response_headers: Unique::default(),
             baggage: Unique::from_iter([(prefix.clone(), "1".to_owned())]),

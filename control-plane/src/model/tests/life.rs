@@ -285,6 +285,10 @@ fn a_start_that_is_still_to_come_is_for_the_schedule() {
     moved.layer = "prompts".to_owned();
     let found = faults(&model, &experiment("x", moved));
     assert!(found[0].starts_with("/layer: cannot change"), "{found:?}");
+    let mut open = spec.clone();
+    open.start = None;
+    let found = faults(&model, &experiment("x", open));
+    assert!(found[0].starts_with("/start: is missing"), "{found:?}");
     let draft = apply(&model, &act("x", Action::Unschedule));
     assert_eq!(get(&draft, "x").state, State::Draft);
     let later = "2026-02-01T00:00:00Z".parse().unwrap();

@@ -10,6 +10,7 @@ mod moving_in;
 mod relations;
 mod rich;
 mod specs;
+mod upstreams;
 
 use super::change::{self, Applied, Change, ModelError, Precondition, Spec};
 use super::experiment_spec::ExperimentSpec;

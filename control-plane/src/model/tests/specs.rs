@@ -43,16 +43,16 @@ fn a_cluster_of_addresses_is_discovered_by_us_and_one_with_a_name_by_dns() {
         ),
         (
             "endpoints: [{address: Models.internal, port: 80}]",
-            Discovery::StrictDns,
+            Discovery::Dns,
         ),
         (
             "endpoints: [{address: 10.0.0.1, port: 80}, {address: m, port: 80}]",
-            Discovery::StrictDns,
+            Discovery::Dns,
         ),
     ] {
         let mut faults = Faults::default();
         let design = yaml::<ClusterSpec>(text).validate(&mut faults);
-        assert_eq!(faults.or(design).unwrap().discovery(), discovery, "{text}");
+        assert_eq!(faults.or(design).unwrap().discovery, discovery, "{text}");
     }
 }
 

@@ -1,0 +1,128 @@
+//! TLS for upstreams. What lives here: an authority of the story's own, its certificates as files, and a
+//! server that takes TLS off what it passes on, asking clients for a certificate of the same
+//! authority. What does not: how the product is told of it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+/// A certificate authority whose files lie in a folder.
+#[derive(Debug)]
+pub struct Authority {
+    folder: PathBuf,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// A new one; `name` tells its files from those of others in the folder.
+    pub fn new(folder: &Path, name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate().expect("a key");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");
+        let folder = folder.join(name);
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join("ca.pem"), issuer.pem()).expect("write the certificate");
+        Self { folder, issuer }
+    }
+
+    /// The file of its own certificate.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    /// A certificate for `name`, as files.
+    pub fn issue(&self, name: &str) -> Files {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let files = Files {
+            certificate: self.folder.join(format!("{name}.pem")),
+            key: self.folder.join(format!("{name}.key.pem")),
+        };
+        fs::write(&files.certificate, certificate.pem()).expect("write the certificate");
+        fs::write(&files.key, key.serialize_pem()).expect("write the key");
+        files
+    }
+
+    /// What a server named `name` needs to ask for certificates of this authority.
+    fn server(&self, name: &str) -> ServerConfig {
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(clients.build().expect("a verifier"))
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            )
+            .expect("a server's configuration")
+    }
+}
+
+/// A server that takes TLS off; gone when dropped.
+#[derive(Debug)]
+pub struct TlsFront {
+    /// Where it listens.
+    pub address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+impl TlsFront {
+    /// Shows a certificate of `authority` for `name`, and passes on to `behind` what clients with a
+    /// certificate of the same authority send.
+    pub async fn start(authority: &Authority, name: &str, behind: SocketAddr) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(authority.server(name)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("the bound address");
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(pass(acceptor.clone(), stream, behind));
+            }
+        });
+        Self { address, server }
+    }
+}
+
+impl Drop for TlsFront {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Passes one connection on; one that fails its handshake just ends.
+async fn pass(acceptor: TlsAcceptor, stream: TcpStream, behind: SocketAddr) -> Option<()> {
+    let mut outside = acceptor.accept(stream).await.ok()?;
+    let mut inside = TcpStream::connect(behind).await.ok()?;
+    copy_bidirectional(&mut outside, &mut inside).await.ok()?;
+    Some(())
+}
