@@ -8,16 +8,16 @@
 //!
 //! 1. [`distribution`]: normal, Student t, chi-squared, beta and friends. Upper tails are computed directly, and in
 //!    logarithms where they underflow.
-//!
-//! 2. [`sequential`]: looking more than once. Group-sequential boundaries, confidence sequences, mSPRT.
-//! 3. [`drift`]: has a distribution moved. Kolmogorov-Smirnov, PSI, control charts.
-//! 4. [`variance_reduction`]: CUPED, ANCOVA, post-stratification.
-//! 5. [`segment`]: does the effect differ by attribute, does it harm a segment.
-//! 6. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
-//!
-//! 6. [`moments`]: means and variances of streams, merged in any order; [`fixed`]: tests at a fixed sample size.
-//! 7. [`plan`]: sample size, power and detectable effect; [`many`]: p-values of many tests;
-//!    [`bayes`]: posteriors, chances to beat and expected losses; [`trust`]: whether the data can be believed.
+//! 2. [`moments`]: means and variances of streams, merged in any order.
+//! 3. [`plan`]: sample size, power and detectable effect, before an experiment.
+//! 4. [`fixed`]: tests at a fixed sample size; [`many`]: p-values of many tests.
+//! 5. [`sequential`]: looking more than once. Group-sequential boundaries, confidence sequences, mSPRT.
+//! 6. [`bayes`]: posteriors, chances to beat and expected losses.
+//! 7. [`variance_reduction`]: CUPED, ANCOVA, post-stratification.
+//! 8. [`segment`]: does the effect differ by attribute, does it harm a segment.
+//! 9. [`trust`]: whether the data can be believed; [`drift`]: has a distribution moved. Kolmogorov-Smirnov, PSI, control
+//!    charts.
+//! 10. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
 //!
 //! Conventions, everywhere: arm `a` is the control and arm `b` the treatment, a difference is `b - a`, variances are
 //! unbiased (divided by n - 1), `alpha` is the two-sided level unless it says otherwise, logarithms are natural.

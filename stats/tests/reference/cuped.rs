@@ -7,9 +7,6 @@ use watershed_stats::variance_reduction::joint::{Joint, Sums};
 use crate::compare::{Got, Outcome};
 use crate::inputs::Inputs;
 
-/// Functions whose method is still to come.
-pub const LATER: &[&str] = &[];
-
 pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
     Some(match name {
         "cuped_two_sample" => two_sample(inputs),

@@ -8,9 +8,6 @@ use crate::compare::Outcome;
 use crate::fields;
 use crate::inputs::Inputs;
 
-/// Functions whose method is still to come.
-pub const LATER: &[&str] = &[];
-
 pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
     Some(match name {
         "sample_size_proportions" => sizes(inputs),

@@ -7,9 +7,6 @@ use crate::compare::{Got, Outcome};
 use crate::fields;
 use crate::inputs::Inputs;
 
-/// Functions whose method is still to come.
-pub const LATER: &[&str] = &[];
-
 pub fn dispatch(name: &str, inputs: &Inputs) -> Option<Outcome> {
     Some(match name {
         "moments" => Moments::of(&inputs.numbers("data")).map(|moments| fields(&moments)),
