@@ -4,6 +4,7 @@ mod effect;
 pub mod fisher;
 pub mod means;
 pub mod proportions;
+pub mod quantile;
 pub mod ratio;
 pub mod relative;
 pub mod table;
