@@ -87,8 +87,7 @@ pub fn evaluate(
     };
     let pairs = described.pairs();
     let headers = watershed_engine::Headers::new(&pairs);
-    let host = headers.host();
-    if let Some(service) = plan.service(host.as_deref(), headers.path()) {
+    if let Some(service) = plan.service_of(headers) {
         evaluation.explain(model, &plan, service, &described, headers);
     }
     Ok(evaluation)
