@@ -18,10 +18,10 @@ use crate::{
 pub struct DeltaStream(Session);
 
 impl DeltaStream {
-    /// A stream that was just opened and has no snapshot.
+    /// An aggregated stream that was just opened and has no snapshot.
     #[must_use]
     pub fn new() -> Self {
-        Self(Session::new(Protocol::Delta))
+        Self(Session::new(Protocol::Delta, None))
     }
 
     fn responses(&mut self) -> Vec<DeltaDiscoveryResponse> {
@@ -58,12 +58,16 @@ impl XdsStream for DeltaStream {
     type Request = DeltaDiscoveryRequest;
     type Response = DeltaDiscoveryResponse;
 
+    fn only(ty: ResourceType) -> Self {
+        Self(Session::new(Protocol::Delta, Some(ty)))
+    }
+
     fn on_request(
         &mut self,
         request: DeltaDiscoveryRequest,
     ) -> Result<Vec<DeltaDiscoveryResponse>, RequestError> {
         self.0.learn_node(request.node.as_ref());
-        let ty = requested_type(&request.type_url)?;
+        let ty = requested_type(&request.type_url, self.0.only())?;
         self.check_names(ty, &request)?;
         let state = self.0.state_mut(ty);
         if !state.subscription.is_started() && !request.initial_resource_versions.is_empty() {

@@ -38,6 +38,8 @@ pub(crate) struct Push {
 #[derive(Debug)]
 pub(crate) struct Session {
     protocol: Protocol,
+    /// The only type that may be asked for, where the stream is not an aggregated one.
+    only: Option<ResourceType>,
     node: Option<NodeIdentity>,
     snapshot: Option<Snapshot>,
     states: PerType<TypeState>,
@@ -45,9 +47,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(protocol: Protocol) -> Self {
+    pub(crate) fn new(protocol: Protocol, only: Option<ResourceType>) -> Self {
         Self {
             protocol,
+            only,
             node: None,
             snapshot: None,
             states: PerType::default(),
@@ -64,6 +67,10 @@ impl Session {
 
     pub(crate) const fn node(&self) -> Option<&NodeIdentity> {
         self.node.as_ref()
+    }
+
+    pub(crate) const fn only(&self) -> Option<ResourceType> {
+        self.only
     }
 
     pub(crate) const fn state(&self, ty: ResourceType) -> &TypeState {

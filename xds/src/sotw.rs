@@ -26,10 +26,10 @@ use crate::{
 pub struct SotwStream(Session);
 
 impl SotwStream {
-    /// A stream that was just opened and has no snapshot.
+    /// An aggregated stream that was just opened and has no snapshot.
     #[must_use]
     pub fn new() -> Self {
-        Self(Session::new(Protocol::Sotw))
+        Self(Session::new(Protocol::Sotw, None))
     }
 
     fn responses(&mut self) -> Vec<DiscoveryResponse> {
@@ -68,12 +68,16 @@ impl XdsStream for SotwStream {
     type Request = DiscoveryRequest;
     type Response = DiscoveryResponse;
 
+    fn only(ty: ResourceType) -> Self {
+        Self(Session::new(Protocol::Sotw, Some(ty)))
+    }
+
     fn on_request(
         &mut self,
         request: DiscoveryRequest,
     ) -> Result<Vec<DiscoveryResponse>, RequestError> {
         self.0.learn_node(request.node.as_ref());
-        let ty = requested_type(&request.type_url)?;
+        let ty = requested_type(&request.type_url, self.0.only())?;
         check_count(ty, request.resource_names.len())?;
         if self.is_stale(ty, &request.response_nonce) {
             return Ok(Vec::new());

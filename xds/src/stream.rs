@@ -1,6 +1,12 @@
 //! The face that both wire protocols show to a shell: requests and snapshots in, responses out.
 
-use envoy_types::pb::{envoy::config::core::v3::Node, google::rpc};
+use envoy_types::pb::{
+    envoy::config::core::v3::Node,
+    google::{
+        protobuf::{Struct, value::Kind},
+        rpc,
+    },
+};
 
 use crate::{
     MAX_NAMES, ResourceType, Snapshot, Subscription, TypeStatus,
@@ -14,6 +20,10 @@ pub trait XdsStream: Default {
     type Request;
     /// What is sent to the proxy.
     type Response;
+
+    /// A stream of a service of its own (CDS, EDS, LDS, RDS, ECDS), which speaks of one type only. A new
+    /// aggregated stream is the `Default`.
+    fn only(ty: ResourceType) -> Self;
 
     /// Takes a request and answers it, in sending order. An empty answer means that there is nothing to
     /// say now, not that the request was ignored.
@@ -44,6 +54,14 @@ pub struct NodeIdentity {
     pub id: String,
     /// `node.cluster`: the fleet.
     pub cluster: String,
+    /// `node.metadata.watershed.slice`: the part of the fleet, if any. Not checked: what is no text there is
+    /// told as [`NodeIdentity::NO_TEXT`].
+    pub slice: Option<String>,
+}
+
+impl NodeIdentity {
+    /// Stands for a slice that is no text; no name of a slice looks like it.
+    pub const NO_TEXT: &str = "(not a text)";
 }
 
 impl From<&Node> for NodeIdentity {
@@ -51,7 +69,21 @@ impl From<&Node> for NodeIdentity {
         Self {
             id: node.id.clone(),
             cluster: node.cluster.clone(),
+            slice: node.metadata.as_ref().and_then(slice),
         }
+    }
+}
+
+fn slice(metadata: &Struct) -> Option<String> {
+    let ours = metadata.fields.get("watershed")?.kind.as_ref()?;
+    let value = match ours {
+        Kind::StructValue(ours) => ours.fields.get("slice")?.kind.as_ref()?,
+        other => other,
+    };
+    match value {
+        Kind::StringValue(slice) => Some(slice.clone()),
+        Kind::NullValue(_) => None,
+        _ => Some(NodeIdentity::NO_TEXT.to_owned()),
     }
 }
 
@@ -61,6 +93,14 @@ pub enum RequestError {
     /// The type is not served here.
     #[error("resources of type `{type_url}` are not served here")]
     UnknownType {
+        /// The type as asked for, clipped.
+        type_url: String,
+    },
+    /// The stream is of a service that serves another type.
+    #[error("this is a stream of {}: resources of type `{type_url}` are asked for elsewhere", ty.abbreviation())]
+    OtherType {
+        /// The type that the stream serves.
+        ty: ResourceType,
         /// The type as asked for, clipped.
         type_url: String,
     },
@@ -74,11 +114,22 @@ pub enum RequestError {
     },
 }
 
-/// The served type of a request.
-pub(crate) fn requested_type(type_url: &str) -> Result<ResourceType, RequestError> {
-    ResourceType::from_type_url(type_url).ok_or_else(|| RequestError::UnknownType {
-        type_url: clip(type_url, 256).to_owned(),
-    })
+/// The served type of a request, on a stream that may be of one type only. There the type "is implicit in
+/// requests made via singleton xDS APIs" (`DiscoveryRequest.type_url`) and may be left out.
+pub(crate) fn requested_type(
+    type_url: &str,
+    only: Option<ResourceType>,
+) -> Result<ResourceType, RequestError> {
+    let shown = || clip(type_url, 256).to_owned();
+    match (only, ResourceType::from_type_url(type_url)) {
+        (None, Some(ty)) => Ok(ty),
+        (None, None) => Err(RequestError::UnknownType { type_url: shown() }),
+        (Some(only), asked) if asked == Some(only) || type_url.is_empty() => Ok(only),
+        (Some(ty), _) => Err(RequestError::OtherType {
+            ty,
+            type_url: shown(),
+        }),
+    }
 }
 
 /// Refuses lists of names that no honest proxy sends.
@@ -96,3 +147,6 @@ pub(crate) fn answer_of(error_detail: Option<rpc::Status>) -> Result<(), String>
         Some(status) => Err(clip(&status.message, MAX_REFUSAL_BYTES).to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;
