@@ -42,6 +42,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
 use tracing_subscriber::EnvFilter;
 
@@ -144,8 +145,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let auth = config.api.auth()?;
     let metrics = Arc::new(Metrics::new());
-    let registry = Arc::new(Registry::default());
     let fleets = Arc::new(Fleets::default());
+    let registry = Registry::new(Arc::clone(&fleets), Arc::clone(&metrics));
     let settings = Settings {
         wasm_path: config.filter.wasm_path,
     };
@@ -183,12 +184,14 @@ pub async fn serve(
     let schedule = Driver::new(Arc::clone(&state.control), clock::now).run(leads);
     let router = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let rest = axum::serve(api, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let mut services = RoutesBuilder::default();
+    Ads::new(fleets, registry).add_to(&mut services);
+    services.add_service(AccessLogs::service(metrics));
     let grpc = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .tcp_nodelay(true)
-        .add_service(Ads::service(fleets, registry, Arc::clone(&metrics)))
-        .add_service(AccessLogs::service(metrics))
+        .add_routes(services.routes())
         .serve_with_incoming_shutdown(
             TcpListenerStream::new(xds),
             stopping.clone().cancelled_owned(),

@@ -1,163 +1,154 @@
 //! Who is connected, and what each proxy was sent, has acknowledged and has refused. Memory only: it
-//! is what the open streams say.
+//! is what the open streams say. Counting it is here, too; keeping one slice's book is `record`'s.
 
+use super::fleets::{FleetSlice, Fleets};
+use super::record::{News, SliceRecord};
+use crate::clock;
 use crate::metrics::Metrics;
+use crate::model::Key;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use watershed_xds::{NodeIdentity, PerType, Refusal, ResourceType, TypeStatus, Version};
-
-/// Where one connected proxy stands.
-#[derive(Debug, Clone)]
-pub struct ProxyState {
-    /// Who it is.
-    pub node: NodeIdentity,
-    /// When its stream began.
-    pub connected_at: Timestamp,
-    /// The fleet's version of the filter's configuration that its stream has taken up.
-    pub seen: Option<Version>,
-    /// The last such version of which the proxy has accepted everything it asked for.
-    pub accepted: Option<Version>,
-    /// What it was told and said, by type.
-    pub types: PerType<Option<TypeStatus>>,
-    /// When it refused, by type.
-    pub refused_at: PerType<Option<Timestamp>>,
-}
+use watershed_xds::{PerType, ResourceType, TypeStatus, Version};
 
 /// All connected proxies.
-#[derive(Debug, Default)]
 pub struct Registry {
-    streams: Mutex<Streams>,
+    fleets: Arc<Fleets>,
+    metrics: Arc<Metrics>,
+    state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-struct Streams {
+#[derive(Default)]
+struct State {
     next: u64,
-    open: BTreeMap<u64, ProxyState>,
+    slices: BTreeMap<FleetSlice, SliceRecord>,
 }
 
-impl Streams {
-    fn connected(&self, fleet: &str) -> usize {
-        self.open
-            .values()
-            .filter(|p| p.node.cluster == fleet)
-            .count()
+impl State {
+    fn connected(&self, fleet: &Key) -> usize {
+        let slices = self.slices.iter().filter(|(part, _)| part.fleet == *fleet);
+        slices.map(|(_, slice)| slice.nodes.len()).sum()
     }
 }
 
 impl Registry {
-    /// The proxies of `fleet`, by node id.
+    /// An empty registry of the proxies of `fleets`, which counts into `metrics`.
     #[must_use]
-    pub fn proxies(&self, fleet: &str) -> Vec<ProxyState> {
-        let streams = self.lock();
-        let mut proxies: Vec<ProxyState> = streams
-            .open
-            .values()
-            .filter(|p| p.node.cluster == fleet)
-            .cloned()
-            .collect();
-        proxies.sort_by(|a, b| a.node.id.cmp(&b.node.id));
-        proxies
+    pub fn new(fleets: Arc<Fleets>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            fleets,
+            metrics,
+            state: Mutex::default(),
+        })
+    }
+
+    /// The slices of `fleet` that have or had proxies, as they are now.
+    #[must_use]
+    pub fn slices(&self, fleet: &Key) -> Vec<(Option<Key>, SliceRecord)> {
+        let state = self.lock();
+        let slices = state.slices.iter().filter(|(part, _)| part.fleet == *fleet);
+        slices
+            .map(|(part, record)| (part.slice.clone(), record.clone()))
+            .collect()
+    }
+
+    /// The fleets that any proxy says it is in, described or not.
+    #[must_use]
+    pub fn named(&self) -> Vec<FleetSlice> {
+        self.lock().slices.keys().cloned().collect()
     }
 
     /// Notes a new stream; it is forgotten when the returned value is dropped.
     pub(super) fn connect(
         self: &Arc<Self>,
-        node: NodeIdentity,
+        part: FleetSlice,
+        node: String,
         now: Timestamp,
-        metrics: Arc<Metrics>,
     ) -> Connection {
-        let fleet = node.cluster.clone();
-        let mut streams = self.lock();
-        let id = streams.next;
-        streams.next = id.wrapping_add(1);
-        let state = ProxyState {
-            node,
-            connected_at: now,
-            seen: None,
-            accepted: None,
-            types: PerType::from_fn(|_| None),
-            refused_at: PerType::from_fn(|_| None),
-        };
-        streams.open.insert(id, state);
-        metrics.xds_proxies(&fleet, streams.connected(&fleet));
-        drop(streams);
+        let mut state = self.lock();
+        let id = state.next;
+        state.next = id.wrapping_add(1);
+        let slice = state.slices.entry(part.clone()).or_default();
+        slice.open(&node, id, now);
+        self.gauge(&state, &part.fleet);
+        drop(state);
         Connection {
             registry: Arc::clone(self),
+            part,
+            node,
             id,
-            fleet,
-            metrics,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Streams> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Only for fleets that are described: what a proxy calls itself must not become a label.
+    fn gauge(&self, state: &State, fleet: &Key) {
+        if self.fleets.describe(fleet) {
+            let connected = state.connected(fleet);
+            self.metrics.xds_proxies(fleet.as_str(), connected);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One open stream's place in the registry.
 pub(super) struct Connection {
     registry: Arc<Registry>,
+    part: FleetSlice,
+    node: String,
     id: u64,
-    fleet: String,
-    metrics: Arc<Metrics>,
 }
 
 impl Connection {
     /// Notes where the stream stands with each type `now`, having taken up the fleet's version `seen`,
     /// and counts what is new since the last time.
-    pub(super) fn note(
-        &self,
-        status: impl Fn(ResourceType) -> TypeStatus,
-        seen: Version,
-        now: Timestamp,
-    ) {
-        let mut streams = self.registry.lock();
-        let Some(state) = streams.open.get_mut(&self.id) else {
+    pub(super) fn note(&self, statuses: &PerType<TypeStatus>, seen: Version, now: Timestamp) {
+        let mut state = self.registry.lock();
+        let Some(slice) = state.slices.get_mut(&self.part) else {
             return;
         };
-        for ty in ResourceType::ALL {
-            let new = status(ty);
-            let old = state.types.get_mut(ty);
-            self.count(ty, old.as_ref(), &new);
-            let refusal = |s: &TypeStatus| s.refusal.clone();
-            if refusal(&new) != old.as_ref().and_then(refusal) || nacks(old.as_ref()) != new.nacks {
-                *state.refused_at.get_mut(ty) = new.refusal.as_ref().map(|_| now);
-                if let Some(Refusal { version, message }) = &new.refusal {
-                    tracing::warn!(node = state.node.id, fleet = self.fleet, r#type = ty.abbreviation(), %version, message, "proxy refused");
-                }
-            }
-            if ty == ResourceType::Extension && new.in_sync {
-                state.accepted = Some(seen);
-            }
-            *old = Some(new);
+        let news = slice.note((&self.node, self.id), statuses, seen, now);
+        // Whoever sees a refusal sees it counted, too.
+        for (ty, news) in news.iter() {
+            self.count(ty, *news);
         }
-        state.seen = Some(seen);
+        drop(state);
+        for (ty, _) in news.iter().filter(|(_, news)| news.nacked) {
+            if let Some(refusal) = &statuses.get(ty).refusal {
+                tracing::warn!(node = self.node, fleet = %self.part, r#type = ty.abbreviation(), version = %refusal.version, message = refusal.message, "proxy refused");
+            }
+        }
     }
 
-    fn count(&self, ty: ResourceType, old: Option<&TypeStatus>, new: &TypeStatus) {
+    fn count(&self, ty: ResourceType, news: News) {
+        let metrics = &self.registry.metrics;
         let label = ty.abbreviation();
-        if new.in_flight.is_some() && new.in_flight != old.and_then(|s| s.in_flight) {
-            self.metrics.xds_push(label);
+        if news.pushed {
+            metrics.xds_push(label);
         }
-        if new.acks > old.map_or(0, |s| s.acks) {
-            self.metrics.xds_ack(label);
+        if news.acked {
+            metrics.xds_ack(label);
         }
-        if new.nacks > nacks(old) {
-            self.metrics.xds_nack(label);
+        if news.nacked {
+            metrics.xds_nack(label);
         }
     }
-}
-
-fn nacks(status: Option<&TypeStatus>) -> u64 {
-    status.map_or(0, |s| s.nacks)
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let mut streams = self.registry.lock();
-        streams.open.remove(&self.id);
-        self.metrics
-            .xds_proxies(&self.fleet, streams.connected(&self.fleet));
+        let mut state = self.registry.lock();
+        let Some(slice) = state.slices.get_mut(&self.part) else {
+            return;
+        };
+        slice.close(&self.node, self.id, clock::now());
+        // A fleet's last good version is worth remembering; a made-up fleet's is not.
+        let forget = slice.nodes.is_empty() && !self.registry.fleets.describe(&self.part.fleet);
+        if forget {
+            state.slices.remove(&self.part);
+        }
+        self.registry.gauge(&state, &self.part.fleet);
     }
 }

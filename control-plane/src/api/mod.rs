@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod evaluate;
 mod experiments;
+mod fleets;
 mod force;
 mod gate;
 mod health;
@@ -33,10 +34,12 @@ mod switches;
 mod tests;
 
 pub use error::Problem;
+pub use fleets::{
+    Accepted, FleetState, ProxyState, ProxyStatus, Refusal, SnapshotState, TypeState,
+};
 pub use gate::{Auth, Gate};
 pub use keys::bootstrap;
 pub use router::router;
-pub use status::{FleetState, ProxyState, ProxyStatus, Refusal};
 
 use crate::clock::Clock;
 use crate::control::Control;

@@ -5,8 +5,8 @@ use super::auth::authorize;
 use super::endpoint::Endpoint;
 use super::error::Problem;
 use super::{
-    AppState, audit, backup, documents, evaluate, experiments, force, health, keys, layers, ofrep,
-    pages, settings, simulate, status, switches,
+    AppState, audit, backup, documents, evaluate, experiments, fleets, force, health, keys, layers,
+    ofrep, pages, settings, simulate, status, switches,
 };
 use crate::auth::Access;
 use crate::model::cluster::ClusterSpec;
@@ -43,6 +43,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         ofrep::endpoints(),
         vec![audit::endpoint()],
         backup::endpoints(),
+        fleets::endpoints(),
         health::endpoints(),
         pages::endpoints(),
     ]

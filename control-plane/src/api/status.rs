@@ -1,10 +1,11 @@
 //! `GET /v1/experiments/{key}/status`: what each proxy of each fleet has accepted. Who is connected
-//! is known elsewhere; here it is asked for and shown.
+//! is known elsewhere (see [`super::fleets`]); here it is asked for and shown.
 
 use super::AppState;
 use super::documents::missing;
 use super::endpoint::{Endpoint, Verb};
 use super::error::Problem;
+use super::fleets::{Accepted, FleetState, ProxyState, Refusal};
 use super::request::Name;
 use crate::auth::Role;
 use crate::model::decision::Decision;
@@ -18,50 +19,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who knows the proxies.
-pub trait ProxyStatus: Send + Sync + 'static {
-    /// The fleet's target and its proxies, by node.
-    fn fleet(&self, fleet: &str) -> FleetState;
-}
-
-/// A fleet as it is right now.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct FleetState {
-    /// The version of the filter configuration that its proxies should have; empty for none.
-    pub version: String,
-    /// Its proxies, connected or known from before.
-    pub proxies: Vec<ProxyState>,
-}
-
-/// One proxy as it is right now.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ProxyState {
-    /// Its `node.id`.
-    pub node: String,
-    /// Since when it is connected; absent where it is not.
-    pub connected_since: Option<Timestamp>,
-    /// The last version of the fleet's that it has accepted all of.
-    pub version: Option<String>,
-    /// The version it was sent last.
-    pub sent: Option<String>,
-    /// Whether it has accepted all that the fleet's version means for it.
-    pub in_sync: bool,
-    /// Its refusal of anything we sent, where it has not accepted something newer since.
-    pub refusal: Option<Refusal>,
-}
-
-/// A version that a proxy did not take.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
-pub struct Refusal {
-    /// What it was of: `CDS`, `EDS`, `LDS`, `RDS` or `ECDS`.
-    pub r#type: String,
-    /// The version.
-    pub version: String,
-    /// What the proxy said.
-    pub message: String,
-    /// When it said so.
-    pub at: Timestamp,
-}
+/// The most proxies that are shown of a fleet.
+const MAX_SHOWN: usize = 100;
 
 /// The answer.
 #[derive(Serialize, JsonSchema)]
@@ -88,6 +47,9 @@ struct FleetReport {
     acknowledged: usize,
     refused: usize,
     in_sync: bool,
+    /// The last version that all proxies had accepted at one time, those in no slice.
+    accepted_by_all: Option<Accepted>,
+    /// At most 100: first who refused, then who is behind. `/v1/fleets/{key}/proxies` has all.
     proxies: Vec<ProxyReport>,
 }
 
@@ -95,7 +57,8 @@ struct FleetReport {
 struct ProxyReport {
     node: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    connected_since: Option<Timestamp>,
+    slice: Option<Key>,
+    connected_since: Timestamp,
     version: Option<String>,
     sent: Option<String>,
     in_sync: bool,
@@ -120,7 +83,7 @@ async fn get(State(api): State<AppState>, Name(key): Name) -> Result<Json<Status
     let experiment = experiment.ok_or_else(|| missing(Kind::Experiment, &key))?;
     let fleets = fleets(&model, experiment)
         .into_iter()
-        .map(|fleet| (fleet.clone(), report(api.proxies.fleet(fleet.as_str()))));
+        .map(|fleet| (fleet.clone(), report(api.proxies.fleet(fleet))));
     let weights = experiment
         .variants()
         .map(|v| (v.design.key.clone(), v.design.weight));
@@ -145,30 +108,41 @@ fn fleets<'a>(model: &'a Model, experiment: &Experiment) -> BTreeSet<&'a Key> {
     covered.flat_map(|service| &service.design.fleets).collect()
 }
 
-/// A fleet is in sync when it has proxies and each connected one accepted the fleet's version.
-/// Nobody there proves nothing.
+/// A fleet is in sync when it has proxies and each connected one accepted the newest version that is
+/// meant for it. Nobody there proves nothing.
 fn report(fleet: FleetState) -> FleetReport {
-    let proxies: Vec<ProxyReport> = fleet
-        .proxies
-        .into_iter()
-        .map(|proxy| ProxyReport {
-            in_sync: proxy.in_sync,
+    let count =
+        |counts: fn(&ProxyState) -> bool| fleet.proxies.iter().filter(|p| counts(p)).count();
+    let connected = fleet.proxies.len();
+    let acknowledged = count(|proxy| proxy.in_sync);
+    let refused = count(|proxy| proxy.refusal.is_some());
+    let version = fleet.version();
+    let rest = fleet.snapshots.into_iter().find(|it| it.slice.is_none());
+    let mut proxies = fleet.proxies;
+    // Stable: within each, by node.
+    proxies.sort_by_key(|proxy| (proxy.refusal.is_none(), proxy.in_sync));
+    proxies.truncate(MAX_SHOWN);
+    FleetReport {
+        version,
+        connected,
+        acknowledged,
+        refused,
+        in_sync: connected > 0 && acknowledged == connected,
+        accepted_by_all: rest.and_then(|it| it.accepted_by_all),
+        proxies: proxies.into_iter().map(ProxyReport::from).collect(),
+    }
+}
+
+impl From<ProxyState> for ProxyReport {
+    fn from(proxy: ProxyState) -> Self {
+        Self {
             node: proxy.node,
+            slice: proxy.slice,
             connected_since: proxy.connected_since,
             version: proxy.version,
             sent: proxy.sent,
+            in_sync: proxy.in_sync,
             refusal: proxy.refusal,
-        })
-        .collect();
-    let here = || proxies.iter().filter(|p| p.connected_since.is_some());
-    let connected = here().count();
-    let acknowledged = here().filter(|proxy| proxy.in_sync).count();
-    FleetReport {
-        version: fleet.version,
-        connected,
-        acknowledged,
-        refused: here().filter(|proxy| proxy.refusal.is_some()).count(),
-        in_sync: connected > 0 && acknowledged == connected,
-        proxies,
+        }
     }
 }

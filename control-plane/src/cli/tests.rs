@@ -59,6 +59,7 @@ impl Server {
             wasm_path: "/watershed.wasm".to_owned(),
         };
         let publisher = Arc::new(FleetPublisher::new(Arc::clone(&fleets), settings));
+        let registry = Registry::new(Arc::clone(&fleets), Arc::default());
         let control = Control::start(store.clone(), publisher, Arc::default());
         let auth = Auth::Keys {
             command_line: Some(KeyHash::of(KEY.as_bytes())),
@@ -67,7 +68,7 @@ impl Server {
         let gate = Gate::open(auth, store.clone(), Arc::default(), clock::now);
         let state = AppState {
             control: control.await.unwrap(),
-            proxies: Arc::new(FleetView::new(fleets, Arc::new(Registry::default()))),
+            proxies: Arc::new(FleetView::new(Arc::clone(&fleets), registry)),
             metrics: Arc::default(),
             gate: gate.await.unwrap(),
             store,

@@ -69,13 +69,13 @@ pub enum ResourceError {
 pub fn snapshots(
     model: &Model,
     settings: &Settings,
-    previous: impl Fn(&str) -> Option<Snapshot>,
+    previous: impl Fn(&Key) -> Option<Snapshot>,
 ) -> Result<BTreeMap<Key, Snapshot>, ResourceError> {
     let fleets = model.fleets().into_iter();
     fleets
         .map(|fleet| {
             let mut builder = Snapshot::builder();
-            if let Some(previous) = previous(fleet.as_str()) {
+            if let Some(previous) = previous(fleet) {
                 builder.reusing(&previous);
             }
             Ok((fleet.clone(), snapshot(model, fleet, settings, builder)?))

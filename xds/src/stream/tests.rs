@@ -65,9 +65,7 @@ fn a_stream_of_routes_waits_for_no_cluster_because_it_cannot_know_them() {
 fn endpoints_on_a_stream_of_their_own_are_sent_again_after_their_cluster_changed() {
     let mut stream = DeltaStream::only(Endpoint);
     stream.on_snapshot(&snapshot([eds_cluster("a", 1), endpoints("a", 1)]));
-    let first = stream
-        .on_request(subscribe(Endpoint, &["a"], &[]))
-        .unwrap();
+    let first = stream.on_request(subscribe(Endpoint, &["a"], &[])).unwrap();
     let ack = crate::testing::delta_ack(first.first().unwrap());
     assert!(stream.on_request(ack).unwrap().is_empty());
     let again = stream.on_snapshot(&snapshot([eds_cluster("a", 2), endpoints("a", 1)]));
@@ -100,7 +98,10 @@ fn the_slice_is_read_from_the_metadata_of_the_node() {
     assert_eq!(canary.as_deref(), Some("canary"));
     assert_eq!(slice(Kind::NullValue(0)), None);
     assert_eq!(NodeIdentity::from(&Node::default()).slice, None);
-    let other = slice_of(value(Kind::StructValue(fields("other", value(Kind::BoolValue(true))))));
+    let other = slice_of(value(Kind::StructValue(fields(
+        "other",
+        value(Kind::BoolValue(true)),
+    ))));
     assert_eq!(other, None);
 }
 

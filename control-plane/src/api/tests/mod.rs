@@ -5,6 +5,7 @@ mod access;
 mod audit;
 mod backup;
 mod evaluate;
+mod fleets;
 mod garbage;
 mod golden;
 mod keys;
@@ -16,12 +17,12 @@ mod resources;
 mod settings;
 mod status;
 
-use super::status::{FleetState, ProxyStatus};
+use super::fleets::{FleetState, ProxyStatus};
 use super::{AppState, Auth, Gate, router};
 use crate::auth::KeyHash;
 use crate::control::{Control, Publication, Publisher, Rejected};
 use crate::metrics::Metrics;
-use crate::model::Model;
+use crate::model::{Key, Model};
 use crate::resources::{ResourceChanges, Settings, difference};
 use crate::store::Store;
 use axum::Router;
@@ -30,7 +31,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -39,12 +40,16 @@ const KEY: &str = "correct-horse-battery-staple";
 
 /// Fleets as a test sets them.
 #[derive(Default)]
-struct Fleets(Mutex<BTreeMap<String, FleetState>>);
+struct Fleets(Mutex<BTreeMap<Key, FleetState>>);
 
 impl ProxyStatus for Fleets {
-    fn fleet(&self, fleet: &str) -> FleetState {
+    fn fleet(&self, fleet: &Key) -> FleetState {
         let fleets = self.0.lock().unwrap();
         fleets.get(fleet).cloned().unwrap_or_default()
+    }
+
+    fn fleets(&self) -> BTreeSet<Key> {
+        self.0.lock().unwrap().keys().cloned().collect()
     }
 }
 

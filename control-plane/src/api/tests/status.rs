@@ -1,28 +1,31 @@
 //! The status of an experiment: which fleets it is about, and when one is in sync.
 
-use super::super::status::{ProxyState, Refusal};
+use super::super::fleets::{ProxyState, Refusal, SnapshotState};
 use super::*;
 
-fn proxy(node: &str, version: &str, connected: bool) -> ProxyState {
+fn proxy(node: &str, version: &str) -> ProxyState {
     ProxyState {
         node: node.to_owned(),
-        connected_since: connected.then_some(Timestamp::UNIX_EPOCH),
+        slice: None,
+        connected_since: Timestamp::UNIX_EPOCH,
         version: Some(version.to_owned()),
         sent: Some("v2".to_owned()),
         in_sync: version == "v2",
         refusal: None,
+        types: Vec::new(),
     }
 }
 
 fn set(server: &Server, fleet: &str, proxies: Vec<ProxyState>) {
-    let version = "v2".to_owned();
-    let state = FleetState { version, proxies };
-    server
-        .fleets
-        .0
-        .lock()
-        .unwrap()
-        .insert(fleet.to_owned(), state);
+    let state = FleetState {
+        snapshots: vec![SnapshotState {
+            version: Some("v2".to_owned()),
+            ..SnapshotState::default()
+        }],
+        proxies,
+    };
+    let fleet = Key::try_new(fleet).unwrap();
+    server.fleets.0.lock().unwrap().insert(fleet, state);
 }
 
 async fn fleet(server: &Server) -> Value {
@@ -47,11 +50,7 @@ async fn the_status_names_experiment_state_and_weights() {
 #[tokio::test]
 async fn a_fleet_is_in_sync_when_each_connected_proxy_is() {
     let server = Server::filled().await;
-    set(
-        &server,
-        "default",
-        vec![proxy("a", "v2", true), proxy("b", "v1", true)],
-    );
+    set(&server, "default", vec![proxy("a", "v2"), proxy("b", "v1")]);
     let report = fleet(&server).await;
     assert_eq!(
         (
@@ -61,11 +60,7 @@ async fn a_fleet_is_in_sync_when_each_connected_proxy_is() {
         ),
         (&json!(2), &json!(1), &json!(false))
     );
-    set(
-        &server,
-        "default",
-        vec![proxy("a", "v2", true), proxy("b", "v1", false)],
-    );
+    set(&server, "default", vec![proxy("a", "v2"), proxy("b", "v2")]);
     assert_eq!(fleet(&server).await["in_sync"], true);
 }
 
@@ -73,14 +68,14 @@ async fn a_fleet_is_in_sync_when_each_connected_proxy_is() {
 async fn a_fleet_without_proxies_is_not_in_sync() {
     let server = Server::filled().await;
     assert_eq!(fleet(&server).await["in_sync"], false);
-    set(&server, "default", vec![proxy("a", "v2", false)]);
+    set(&server, "default", Vec::new());
     assert_eq!(fleet(&server).await["in_sync"], false);
 }
 
 #[tokio::test]
 async fn a_refusal_is_shown_with_what_the_proxy_said() {
     let server = Server::filled().await;
-    let mut refusing = proxy("a", "v1", true);
+    let mut refusing = proxy("a", "v1");
     refusing.refusal = Some(Refusal {
         r#type: "CDS".to_owned(),
         version: "v2".to_owned(),
@@ -126,4 +121,32 @@ async fn the_fleets_are_those_of_the_experiments_services() {
     everywhere["services"] = json!([]);
     server.put("/v1/experiments/x", &everywhere).await;
     assert_eq!(fleets(&server).await, "default edge mesh");
+}
+
+#[tokio::test]
+async fn of_a_large_fleet_those_are_shown_that_need_to_be_looked_at() {
+    let server = Server::filled().await;
+    let mut all: Vec<ProxyState> = (0..500).map(|n| proxy(&format!("{n:03}"), "v2")).collect();
+    all[300] = proxy("300", "v1");
+    all[400].refusal = Some(Refusal {
+        r#type: "LDS".to_owned(),
+        version: "v2".to_owned(),
+        message: "malformed".to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+    });
+    set(&server, "default", all);
+    let report = fleet(&server).await;
+    assert_eq!(
+        (&report["connected"], &report["acknowledged"]),
+        (&json!(500), &json!(499))
+    );
+    let shown = report["proxies"].as_array().unwrap();
+    let names: Vec<_> = shown
+        .iter()
+        .map(|proxy| proxy["node"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (names.len(), &names[..3]),
+        (100, &["400", "300", "000"][..])
+    );
 }
