@@ -29,6 +29,7 @@ demo: setup build filter ## show the whole loop on a real Envoy; ONCE=1 ends ins
 test: ## set up, build, run every test, and end with "N passed, N failed"
 	@setup/openfeature.sh
 	@setup/postgres.sh
+	@setup/schemathesis.sh
 	@python3 tests/run.py $(CARGO_FLAGS)
 
 lint: setup ## check format, lints and licences

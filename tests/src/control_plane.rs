@@ -63,6 +63,13 @@ impl ControlPlane {
 
     /// Starts it so that it tells proxies to load the filter from `wasm`.
     pub async fn start_with_wasm(&mut self, wasm: &Path) {
+        let wasm = wasm.to_str().expect("a path of UTF-8");
+        self.start_with(&["--wasm-path", wasm, "--insecure-open-api"])
+            .await;
+    }
+
+    /// Starts it with these arguments beside its addresses and its database.
+    pub async fn start_with(&mut self, arguments: &[&str]) {
         let mut command = Command::new(binaries::watershed());
         command
             .arg("serve")
@@ -71,10 +78,8 @@ impl ControlPlane {
             .env_remove("DATABASE_URL")
             .arg("--database")
             .arg(self.folder.join("watershed.db"))
-            .arg("--wasm-path")
-            .arg(wasm)
-            .arg("--insecure-open-api")
             .args(&self.arguments)
+            .args(arguments)
             .current_dir(&self.folder);
         let log = self.folder.join("control-plane.log");
         let process = self.process.insert(Process::start(command, &log));
@@ -98,6 +103,11 @@ impl ControlPlane {
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// All that it wrote, where it runs.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
     }
 
     /// The end of its log, where it runs.

@@ -49,6 +49,7 @@ fn everything(switch: Switch) -> Endpoint {
     let throw = move |api: State<AppState>, terms: Terms| throw_all(api, terms, switch);
     let endpoint = Endpoint::new(Verb::Post, path, Role::Operator, throw);
     documented::<SpecBody<SettingsSpec>>(endpoint, Kind::Settings, "settings", switch)
+        .answers_tagged::<Document<SpecBody<SettingsSpec>>>(201, "It is the first that they say.")
 }
 
 fn documented<B: JsonSchema>(

@@ -10,6 +10,8 @@
 )]
 
 mod access_log;
+mod api_access;
+mod api_document;
 mod backup;
 mod bad_configuration;
 mod bootstraps;
