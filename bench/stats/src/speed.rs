@@ -6,8 +6,12 @@ use std::path::Path;
 use std::time::Instant;
 use watershed_stats::Summary;
 use watershed_stats::drift::ks;
+use watershed_stats::fixed::means::{Test, welch};
+use watershed_stats::many::{Adjustment, adjust};
 use watershed_stats::sequential::boundary::{Sides, boundaries};
-use watershed_stats::sequential::confidence_sequence::{ConfidenceSequence, Observed};
+use watershed_stats::sequential::confidence_sequence::{
+    ConfidenceSequence, GROWTHBOOK_TARGET, Observed,
+};
 use watershed_stats::sequential::spending::Spending;
 
 /// Values a side of the Kolmogorov-Smirnov test.
@@ -139,6 +143,17 @@ pub fn all(inputs: &Inputs) -> Vec<Figure> {
         }
     }
     let (control, treatment) = (inputs.metrics[0][0], inputs.metrics[0][1]);
+    let test = Test {
+        alpha: 0.05,
+        null: 0.0,
+    };
+    figures.push(measure("welch", 1.0, 1_000, Some(1e9 / 3e6), || {
+        welch(black_box(&control), black_box(&treatment), test)
+            .map_or(f64::NAN, |found| found.p_two)
+    }));
+    figures.push(measure("results-5x50", 1.0, 10, Some(2e6), || {
+        results(black_box(&inputs.metrics))
+    }));
     figures.push(measure("confidence-sequence", 0.5, 1_000, None, || {
         sequence_p(black_box(&control), black_box(&treatment), 100_000.0)
     }));
@@ -154,6 +169,28 @@ fn sequence_p(control: &Summary, treatment: &Summary, target: f64) -> f64 {
         let observed = Observed::difference(control, treatment)?;
         black_box(sequence.interval(observed)?);
         Ok(sequence.log_p(observed, 0.0)?.exp())
+    };
+    answer().unwrap_or(f64::NAN)
+}
+
+/// Every treatment against its control, relative, always valid, corrected as one family: its smallest p-value.
+fn results(metrics: &[Vec<Summary>]) -> f64 {
+    let answer = || -> watershed_stats::Result<f64> {
+        let mut p = Vec::with_capacity(metrics.len() * VARIANTS);
+        for arms in metrics {
+            let [control, treatments @ ..] = arms.as_slice() else {
+                continue;
+            };
+            for treatment in treatments {
+                let sequence = ConfidenceSequence::tuned(0.05, GROWTHBOOK_TARGET, Sides::Both)?;
+                let observed = Observed::relative(control, treatment)?;
+                black_box(sequence.interval(observed)?);
+                p.push(sequence.log_p(observed, 0.0)?.exp());
+            }
+        }
+        Ok(adjust(&p, Adjustment::Holm)?
+            .into_iter()
+            .fold(1.0, f64::min))
     };
     answer().unwrap_or(f64::NAN)
 }
