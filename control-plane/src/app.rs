@@ -227,6 +227,7 @@ async fn gate(auth: Auth, store: &Store, metrics: Arc<Metrics>) -> anyhow::Resul
         auth,
         Auth::Keys {
             command_line: None,
+            open_id: None,
             ..
         }
     );
@@ -234,7 +235,7 @@ async fn gate(auth: Auth, store: &Store, metrics: Arc<Metrics>) -> anyhow::Resul
         println!("The first admin key, shown this once: {}", key.reveal());
         tracing::info!("the first admin key, `bootstrap`, was printed on standard output");
     }
-    Ok(Gate::open(auth, store.clone(), metrics, clock::now).await?)
+    Gate::open(auth, store.clone(), metrics, clock::now).await
 }
 
 /// Takes a place among the replicas of the store: follows what they write, and stands for leader.

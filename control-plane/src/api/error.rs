@@ -90,7 +90,7 @@ impl Problem {
     pub(super) fn unauthorized(refused: &Refused) -> Self {
         let detail = match refused {
             Refused::Missing => "send an API key as `Authorization: Bearer KEY`".to_owned(),
-            Refused::Revoked | Refused::Expired => refused.to_string(),
+            Refused::Revoked | Refused::Expired | Refused::Roleless => refused.to_string(),
             // What it is instead is nobody's business.
             _ => "the key is not known".to_owned(),
         };

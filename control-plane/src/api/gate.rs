@@ -2,11 +2,13 @@
 //! here are the clock, the store and the memory that they need.
 
 use super::error::Problem;
+use super::key_set::{KeyCache, KeySource};
 use crate::auth::limit::{Limiter, Rate};
+use crate::auth::oidc::Provider;
 use crate::auth::{KeyHash, KeyRing, Principal, Refused, Role};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use http::{HeaderMap, header};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -34,7 +36,18 @@ pub enum Auth {
         command_line: Option<KeyHash>,
         /// How often one key may ask; nothing for no limit.
         rate: Option<Rate>,
+        /// Whose tokens count beside keys.
+        open_id: Option<Box<OpenId>>,
     },
+}
+
+/// An OpenID provider whose tokens count.
+#[derive(Clone, Debug)]
+pub struct OpenId {
+    /// What is expected of a token.
+    pub provider: Provider,
+    /// Where the keys are that it signs with.
+    pub source: KeySource,
 }
 
 /// The gate of one API.
@@ -49,6 +62,7 @@ pub struct Gate {
     opened: Instant,
     requests: Option<Mutex<Limiter>>,
     failures: Mutex<Limiter>,
+    open_id: Option<(Provider, KeyCache)>,
 }
 
 struct Ring {
@@ -60,19 +74,23 @@ impl Gate {
     /// Reads the keys, and opens.
     ///
     /// # Errors
-    /// [`StoreError`] where they cannot be read.
+    /// They cannot be read, or the system's certificates cannot.
     pub async fn open(
         auth: Auth,
         store: Store,
         metrics: Arc<Metrics>,
         clock: Clock,
-    ) -> Result<Arc<Self>, StoreError> {
+    ) -> anyhow::Result<Arc<Self>> {
         let keys = Arc::new(store.keys().await?.into_iter().collect());
         let opened = Instant::now();
-        let rate = match &auth {
-            Auth::Open => None,
-            Auth::Keys { rate, .. } => *rate,
+        let (rate, open_id) = match &auth {
+            Auth::Open => (None, None),
+            Auth::Keys { rate, open_id, .. } => (*rate, open_id.clone()),
         };
+        let open_id = open_id.map(|open_id| {
+            let OpenId { provider, source } = *open_id;
+            KeyCache::new(source).map(|keys| (provider, keys))
+        });
         Ok(Arc::new(Self {
             auth,
             store,
@@ -83,6 +101,7 @@ impl Gate {
             opened,
             requests: rate.map(|rate| Mutex::new(Limiter::new(rate, MOST))),
             failures: Mutex::new(Limiter::new(FAILURES, MOST)),
+            open_id: open_id.transpose()?,
         }))
     }
 
@@ -140,7 +159,13 @@ impl Gate {
                 role: Role::Admin,
             });
         }
-        self.keys().await.verify(token, (self.clock)())
+        let now = (self.clock)();
+        if let Some((provider, keys)) = &self.open_id
+            && Provider::is_token(token)
+        {
+            return provider.verify(&*keys.keys_for(token).await, token, now);
+        }
+        self.keys().await.verify(token, now)
     }
 
     /// The keys, read anew where they are no longer fresh. One request reads, the others go on with what

@@ -16,6 +16,7 @@ mod gate;
 mod health;
 mod idempotency;
 mod input;
+mod key_set;
 mod keys;
 mod layers;
 mod list;
@@ -37,7 +38,8 @@ pub use error::Problem;
 pub use fleets::{
     Accepted, FleetState, ProxyState, ProxyStatus, Refusal, SnapshotState, TypeState,
 };
-pub use gate::{Auth, Gate};
+pub use gate::{Auth, Gate, OpenId};
+pub use key_set::KeySource;
 pub use keys::bootstrap;
 pub use router::router;
 

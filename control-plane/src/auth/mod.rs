@@ -3,6 +3,7 @@
 
 pub mod key;
 pub mod limit;
+pub mod oidc;
 mod principal;
 mod ring;
 mod role;

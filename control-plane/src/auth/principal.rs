@@ -28,6 +28,9 @@ pub enum Refused {
     /// It brings a key that was revoked.
     #[error("the key was revoked")]
     Revoked,
+    /// It brings a token that gives no role.
+    #[error("the token gives no role")]
+    Roleless,
     /// It brings a key whose time is over.
     #[error("the key has expired")]
     Expired,
@@ -43,6 +46,7 @@ impl Refused {
             Self::Unknown => "unknown",
             Self::Revoked => "revoked",
             Self::Expired => "expired",
+            Self::Roleless => "roleless",
         }
     }
 }

@@ -64,6 +64,7 @@ impl Server {
         let auth = Auth::Keys {
             command_line: Some(KeyHash::of(KEY.as_bytes())),
             rate: None,
+            open_id: None,
         };
         let gate = Gate::open(auth, store.clone(), Arc::default(), clock::now);
         let state = AppState {

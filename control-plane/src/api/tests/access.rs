@@ -192,7 +192,12 @@ async fn a_key_that_asks_too_often_is_told_when_to_come_back() {
     };
     let command_line = Some(KeyHash::of(KEY.as_bytes()));
     let rate = Some(rate);
-    let server = Server::with(Auth::Keys { command_line, rate }).await;
+    let server = Server::with(Auth::Keys {
+        command_line,
+        rate,
+        open_id: None,
+    })
+    .await;
     for _ in 0..3 {
         assert_eq!(
             server.with_key(KEY, "GET", "/v1/layers", "").await.status,
@@ -252,6 +257,7 @@ fn a_key_is_not_shown_in_logs() {
     let auth = Auth::Keys {
         command_line: Some(KeyHash::of(KEY.as_bytes())),
         rate: None,
+        open_id: None,
     };
     assert!(format!("{auth:?}").contains("KeyHash([hidden])"));
 }

@@ -131,6 +131,7 @@ async fn the_first_key_is_made_once_and_opens_everything() {
     let server = Server::with(Auth::Keys {
         command_line: None,
         rate: None,
+        open_id: None,
     })
     .await;
     let (one, two) = tokio::join!(
@@ -146,6 +147,7 @@ async fn the_first_key_is_made_once_and_opens_everything() {
         Auth::Keys {
             command_line: None,
             rate: None,
+            open_id: None,
         },
         server.store.clone(),
         Arc::default(),

@@ -11,6 +11,7 @@ mod golden;
 mod keys;
 mod list;
 mod ofrep;
+mod open_id;
 mod openapi;
 mod repeat;
 mod resources;
@@ -176,7 +177,12 @@ impl Server {
     async fn locked() -> Self {
         let command_line = Some(KeyHash::of(KEY.as_bytes()));
         let rate = None;
-        Self::with(Auth::Keys { command_line, rate }).await
+        Self::with(Auth::Keys {
+            command_line,
+            rate,
+            open_id: None,
+        })
+        .await
     }
 
     async fn open() -> Self {
