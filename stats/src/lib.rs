@@ -18,6 +18,7 @@
 //! 9. [`trust`]: whether the data can be believed; [`drift`]: has a distribution moved. Kolmogorov-Smirnov, PSI, control
 //!    charts.
 //! 10. [`bandit`]: allocation by what was seen, and effects from data that came about that way.
+//! 11. [`results`]: all of it together, from an experiment's sufficient statistics to a verdict.
 //!
 //! Conventions, everywhere: arm `a` is the control and arm `b` the treatment, a difference is `b - a`, variances are
 //! unbiased (divided by n - 1), `alpha` is the two-sided level unless it says otherwise, logarithms are natural.
@@ -46,6 +47,7 @@ pub mod many;
 pub mod moments;
 pub mod plan;
 mod quadrature;
+pub mod results;
 pub mod segment;
 pub mod sequential;
 mod summary;

@@ -3,9 +3,11 @@
 //! experiment's metrics; guardrails are a family of their own, or none. Order is kept.
 
 use crate::{Result, check};
+use serde::{Deserialize, Serialize};
 
 /// How to adjust.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Adjustment {
     /// p m: any dependence.
     Bonferroni,
@@ -19,6 +21,21 @@ pub enum Adjustment {
     BenjaminiHochberg,
     /// False discovery rate under any dependence.
     BenjaminiYekutieli,
+}
+
+impl Adjustment {
+    /// Its stable name, in `snake_case`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bonferroni => "bonferroni",
+            Self::Sidak => "sidak",
+            Self::Holm => "holm",
+            Self::Hochberg => "hochberg",
+            Self::BenjaminiHochberg => "benjamini_hochberg",
+            Self::BenjaminiYekutieli => "benjamini_yekutieli",
+        }
+    }
 }
 
 /// The adjusted p-values, in the order of `p`.

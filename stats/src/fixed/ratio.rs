@@ -36,6 +36,13 @@ pub struct RatioEffect {
 }
 
 impl RatioSums {
+    /// As [`Self::summary`], of sums that nobody has looked at yet.
+    pub(crate) fn unit_summary(&self, input: &'static str) -> Result<Summary> {
+        self.check()?;
+        check::non_negative(input, self.n)?;
+        self.summary(input)
+    }
+
     /// The ratio with the variance of one unit: what a mean's [`Summary`] is to a mean.
     fn summary(&self, input: &'static str) -> Result<Summary> {
         if self.n < 2.0 {

@@ -196,7 +196,7 @@ fn drift_for_power(looks: &[Look], power: f64, start: f64) -> Result<f64> {
 }
 
 /// The root of an increasing function that is nearly linear, by secants from two starting points.
-pub(super) fn secant(
+pub(crate) fn secant(
     f: impl Fn(f64) -> Result<f64>,
     first: f64,
     second: f64,

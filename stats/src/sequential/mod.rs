@@ -21,6 +21,6 @@ pub mod spending;
 pub mod sprt;
 
 /// The z above which a standard normal is with probability `p`, which is from 0 to 1.
-fn upper_quantile(p: f64) -> f64 {
+pub(crate) fn upper_quantile(p: f64) -> f64 {
     -crate::distribution::normal::lower_quantile(p)
 }

@@ -4,9 +4,11 @@
 use super::upper_quantile;
 use crate::distribution::normal;
 use crate::{Result, check};
+use serde::{Deserialize, Serialize};
 
 /// How the error is spent over the information time `t` in (0, 1].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Spending {
     /// Like O'Brien and Fleming: `2 (1 - Φ(z(α/2) / √t))`. Very little early.
     ObrienFleming,

@@ -1,3 +1,4 @@
 //! Whether the data can be believed at all; asked before any effect is looked at.
 
+pub mod aa;
 pub mod srm;

@@ -1,0 +1,80 @@
+//! The method of an experiment's results with every parameter, and what it assumes, in words: what someone needs who
+//! redoes them.
+
+use super::answer::MethodUsed;
+use super::input::{Data, Evidence, Method, View};
+use super::judge::{Judge, UNPLANNED_TARGET};
+
+/// The method. The families' sizes are those of the experiment and of its guardrails.
+pub(super) fn method(
+    evidence: &Evidence,
+    judge: &Judge<'_>,
+    (family, guardrail_family): (usize, usize),
+    plan_reached: Option<bool>,
+) -> MethodUsed {
+    let plan = &evidence.plan;
+    let (name, of_method, spending, looks) = match &plan.method {
+        Method::Sequential => (
+            "sequential",
+            "Asymptotic confidence sequences (Waudby-Smith and others 2021): intervals and p-values hold at all looks together.",
+            None,
+            Vec::new(),
+        ),
+        Method::Fixed => (
+            "fixed",
+            "Welch's t test: valid for one look, when the planned units are in.",
+            None,
+            Vec::new(),
+        ),
+        Method::GroupSequential { spending, looks } => (
+            "group_sequential",
+            "Alpha spending (Lan and DeMets 1983): repeated intervals and repeated p-values at the planned looks.",
+            Some(*spending),
+            looks.clone(),
+        ),
+    };
+    let mut notes = vec![of_method.to_owned()];
+    if plan.method == Method::Sequential && plan.planned_units.is_none() {
+        notes.push(format!(
+            "No units are planned, so sequences are tuned to {UNPLANNED_TARGET} units in both arms; with a plan they are narrower.",
+        ));
+    }
+    notes.push("p is of the absolute difference; relative intervals are by the delta method; intervals are not corrected for the family, verdicts are.".into());
+    if evidence.phases.len() > 1 {
+        notes.push("Weights changed: each phase is compared by itself, and effects are averaged by the phases' units in all variants.".into());
+    }
+    let has = |wanted: fn(&Data) -> bool| evidence.metrics.iter().any(|it| wanted(&it.data));
+    if has(|data| matches!(data, Data::Ratio { .. })) {
+        notes.push("Ratios: variances by the delta method over units.".into());
+    }
+    if has(|data| {
+        matches!(
+            data,
+            Data::Mean {
+                covariate: true,
+                ..
+            }
+        )
+    }) {
+        notes.push("CUPED: the covariate's coefficient is from control and treatment together; arms are shown unadjusted, effects adjusted.".into());
+    }
+    if has(|data| matches!(data, Data::Quantile { .. })) {
+        notes.push("Quantiles: standard errors from intervals by order statistics, single values taken as independent.".into());
+    }
+    if evidence.view == View::Served {
+        notes.push("Units are counted by the variant that served them, which is not randomised: a second view, not the one that decides.".into());
+    }
+    MethodUsed {
+        name: name.into(),
+        alpha: plan.alpha,
+        adjustment: plan.adjustment.name().into(),
+        family,
+        guardrail_family,
+        planned_units: plan.planned_units,
+        plan_reached,
+        spending,
+        looks,
+        critical_value: judge.critical,
+        notes,
+    }
+}
