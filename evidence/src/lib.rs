@@ -1,0 +1,37 @@
+//! Evidence: what was assigned, what really ran, and what came of it.
+//!
+//! A tour: [`entry`] reads one access-log entry of Envoy into [`Exposure`]s, with units as [`unit`]
+//! writes them and the served variant as the [`catalog`] knows it. [`Outcome`]s come from a response
+//! header ([`header`]) or from applications. [`attribution`] says to what an outcome counts, [`sums`]
+//! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive. What an
+//! [`EvidenceStore`] promises is in [`store`].
+//!
+//! What does not live here: gRPC and HTTP servers (the control plane's), and statistics (`stats`): this
+//! crate ends at the sufficient statistics.
+
+pub mod attribution;
+pub mod batch;
+pub mod block;
+pub mod catalog;
+pub mod entry;
+pub mod exposure;
+pub mod header;
+pub mod loss;
+pub mod measure;
+pub mod outcome;
+pub mod recent;
+pub mod sketch;
+pub mod store;
+pub mod sums;
+pub mod unit;
+
+pub use batch::Batch;
+pub use catalog::Catalog;
+pub use exposure::{Execution, Exposure, Reason};
+pub use measure::{Measure, Measures, Source};
+pub use outcome::{Outcome, Value};
+pub use store::{EvidenceStore, StoreError};
+pub use unit::{Privacy, Unit, UnitHasher, UnitKey};
+
+/// Microseconds since 1970, UTC.
+pub type Micros = i64;
