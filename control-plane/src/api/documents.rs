@@ -17,6 +17,7 @@ use crate::model::entry::Entry;
 use crate::model::experiment_spec::ExperimentSpec;
 use crate::model::holdout::HoldoutSpec;
 use crate::model::layer::LayerSpec;
+use crate::model::metric::MetricSpec;
 use crate::model::segment::SegmentSpec;
 use crate::model::service::ServiceSpec;
 use crate::model::{Key, Kind};
@@ -109,6 +110,15 @@ resource!(
     AnyQuery
 );
 resource!(
+    MetricSpec,
+    Metric,
+    Box::new,
+    Editor,
+    Operator,
+    SpecBody<Self>,
+    AnyQuery
+);
+resource!(
     ExperimentSpec,
     Experiment,
     Box::new,
@@ -166,6 +176,7 @@ fn plural(kind: Kind) -> &'static str {
         Kind::Service => "services",
         Kind::Layer => "layers",
         Kind::Holdout => "holdouts",
+        Kind::Metric => "metrics",
         Kind::Experiment => "experiments",
     }
 }

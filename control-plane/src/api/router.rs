@@ -13,6 +13,7 @@ use crate::model::cluster::ClusterSpec;
 use crate::model::experiment_spec::ExperimentSpec;
 use crate::model::holdout::HoldoutSpec;
 use crate::model::layer::LayerSpec;
+use crate::model::metric::MetricSpec;
 use crate::model::segment::SegmentSpec;
 use crate::model::service::ServiceSpec;
 use axum::Router;
@@ -29,6 +30,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         documents::endpoints::<ServiceSpec>(),
         documents::endpoints::<LayerSpec>(),
         documents::endpoints::<HoldoutSpec>(),
+        documents::endpoints::<MetricSpec>(),
         documents::endpoints::<ExperimentSpec>(),
         experiments::endpoints(),
         switches::endpoints(),

@@ -8,6 +8,7 @@ use crate::model::cluster::ClusterSpec;
 use crate::model::experiment_spec::ExperimentSpec;
 use crate::model::holdout::HoldoutSpec;
 use crate::model::layer::LayerSpec;
+use crate::model::metric::MetricSpec;
 use crate::model::segment::SegmentSpec;
 use crate::model::service::ServiceSpec;
 use crate::model::settings::SettingsSpec;
@@ -87,6 +88,10 @@ fn normal(kind: Kind, key: &str, spec: &Value) -> Option<Value> {
         Kind::Service => {
             let design = read::<ServiceSpec>(spec)?.validate(&mut faults)?;
             written(&ServiceSpec::from(&design))
+        }
+        Kind::Metric => {
+            let design = read::<MetricSpec>(spec)?.validate(&name()?, &mut faults)?;
+            written(&MetricSpec::from(&design))
         }
         Kind::Experiment => {
             let design = read::<ExperimentSpec>(spec)?.validate(&mut faults)?;

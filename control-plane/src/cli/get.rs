@@ -10,7 +10,8 @@ use std::str::FromStr as _;
 /// Arguments of `watershed get`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct GetArgs {
-    /// The kind: experiments, clusters, services, layers, holdouts, segments or settings.
+    /// The kind: experiments, clusters, services, layers, holdouts, segments, metrics or
+    /// settings.
     #[arg(value_parser = Kind::from_str)]
     kind: Kind,
     /// One of them; all where not given.
@@ -107,6 +108,7 @@ fn table(kind: Kind, documents: &[Value]) -> String {
         }
         Kind::Layer => columns(documents, &["SALT", "HASH", "BUCKETS", "DISABLED"]),
         Kind::Holdout => columns(documents, &["TRAFFIC", "LAYER", "DESCRIPTION"]),
+        Kind::Metric => columns(documents, &["TYPE", "DIRECTION", "WINDOW", "UNIT"]),
         Kind::Segment => columns(documents, &["DESCRIPTION"]),
     }
 }

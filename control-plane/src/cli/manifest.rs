@@ -23,6 +23,8 @@ pub enum Kind {
     Holdout,
     /// Hosts and paths with a default cluster.
     Service,
+    /// What is measured.
+    Metric,
     /// An experiment.
     Experiment,
 }
@@ -38,18 +40,20 @@ impl Kind {
             Self::Layer => "layers",
             Self::Holdout => "holdouts",
             Self::Service => "services",
+            Self::Metric => "metrics",
             Self::Experiment => "experiments",
         }
     }
 
     /// Every kind, in the order in which they are applied.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Settings,
         Self::Cluster,
         Self::Segment,
         Self::Layer,
         Self::Holdout,
         Self::Service,
+        Self::Metric,
         Self::Experiment,
     ];
 

@@ -276,6 +276,7 @@ async fn golden_tables_are_what_people_see() {
         "layers",
         "holdouts",
         "segments",
+        "metrics",
         "settings",
     ] {
         let shown = server.run(&["get", kind]).await.unwrap();

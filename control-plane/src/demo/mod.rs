@@ -167,7 +167,12 @@ fn place(manifest: &mut Manifest, models: &[(&str, SocketAddr)], listen: SocketA
         Kind::Service => {
             spec.insert("listeners".to_owned(), address(listen));
         }
-        Kind::Settings | Kind::Segment | Kind::Layer | Kind::Holdout | Kind::Experiment => {}
+        Kind::Settings
+        | Kind::Segment
+        | Kind::Layer
+        | Kind::Holdout
+        | Kind::Metric
+        | Kind::Experiment => {}
     }
 }
 

@@ -12,6 +12,7 @@ use super::integrity::{self, Conflict};
 use super::key::Key;
 use super::layer::LayerSpec;
 use super::lifecycle::{Action, WrongStep};
+use super::metric::MetricSpec;
 use super::placement::PlacementError;
 use super::segment::SegmentSpec;
 use super::service::ServiceSpec;
@@ -57,6 +58,8 @@ pub enum Spec {
     Layer(LayerSpec),
     /// A holdout.
     Holdout(HoldoutSpec),
+    /// A metric.
+    Metric(Box<MetricSpec>),
     /// An experiment.
     Experiment(Box<ExperimentSpec>),
 }
@@ -283,6 +286,7 @@ impl Spec {
             Self::Service(_) => Kind::Service,
             Self::Layer(_) => Kind::Layer,
             Self::Holdout(_) => Kind::Holdout,
+            Self::Metric(_) => Kind::Metric,
             Self::Experiment(_) => Kind::Experiment,
         }
     }
@@ -369,11 +373,17 @@ fn put(model: &Model, key: &Key, spec: &Spec, before: Option<&Entry>) -> Result<
             frozen::holdout(model, &key, &design)?;
             Entry::Holdout(named(key, meta, design))
         }
+        Spec::Metric(spec) => {
+            let design = spec.validate(&key, &mut faults);
+            let design = faults.or(design).map_err(invalid)?;
+            Entry::Metric(named(key, meta, design))
+        }
         Spec::Experiment(spec) => {
             let design = spec.validate(&mut faults);
-            reference::of_experiment(model, &key, spec, &mut faults);
-            let mut design = faults.or(design).map_err(invalid)?;
             let current = model.experiments.get(&key);
+            reference::of_experiment(model, &key, spec, &mut faults);
+            reference::metrics(model, current.map(AsRef::as_ref), spec, &mut faults);
+            let mut design = faults.or(design).map_err(invalid)?;
             design.disabled = kept(spec.disabled, current.map(|it| it.design.disabled));
             Entry::Experiment(Arc::new(experiment_change::put(model, &key, design)?))
         }

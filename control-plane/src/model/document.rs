@@ -10,6 +10,7 @@ use super::experiment_spec::ExperimentSpec;
 use super::holdout::HoldoutSpec;
 use super::layer::LayerSpec;
 use super::lifecycle::State;
+use super::metric::MetricSpec;
 use super::placement::{Kept, Placement, PlacementError};
 use super::secret::Secret;
 use super::segment::SegmentSpec;
@@ -59,6 +60,8 @@ pub enum Body {
     Layer(SpecBody<LayerSpec>),
     /// A holdout's.
     Holdout(SpecBody<HoldoutSpec>),
+    /// A metric's.
+    Metric(Box<SpecBody<MetricSpec>>),
     /// An experiment's.
     Experiment(Box<ExperimentBody>),
 }
@@ -158,6 +161,7 @@ impl Entry {
             Self::Service(it) => Body::Service(spec(&it.design)),
             Self::Layer(it) => Body::Layer(spec(&it.design)),
             Self::Holdout(it) => Body::Holdout(spec(&it.design)),
+            Self::Metric(it) => Body::Metric(Box::new(spec(&it.design))),
             Self::Experiment(it) => Body::Experiment(Box::new(ExperimentBody::from(&**it))),
         }
     }
@@ -218,6 +222,10 @@ impl Entry {
             Kind::Holdout => {
                 let design = read::<HoldoutSpec>(kept)?.validate(&key, &mut faults);
                 Self::Holdout(named(key, meta, faults.or(design)?))
+            }
+            Kind::Metric => {
+                let design = read::<MetricSpec>(kept)?.validate(&key, &mut faults);
+                Self::Metric(named(key, meta, faults.or(design)?))
             }
             Kind::Experiment => Self::Experiment(Arc::new(experiment(key, meta, kept)?)),
         })

@@ -1,7 +1,7 @@
 //! Entries: one thing of a model whatever its kind, and how a model holds them.
 
 use super::{
-    Cluster, Experiment, Holdout, Key, Kind, Layer, Meta, Model, Segment, Service, Settings,
+    Cluster, Experiment, Holdout, Key, Kind, Layer, Meta, Metric, Model, Segment, Service, Settings,
 };
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub enum Entry {
     Layer(Arc<Layer>),
     /// A holdout.
     Holdout(Arc<Holdout>),
+    /// A metric.
+    Metric(Arc<Metric>),
     /// An experiment.
     Experiment(Arc<Experiment>),
 }
@@ -34,6 +36,7 @@ macro_rules! whatever {
             Entry::Service($it) => $said,
             Entry::Layer($it) => $said,
             Entry::Holdout($it) => $said,
+            Entry::Metric($it) => $said,
             Entry::Experiment($it) => $said,
         }
     };
@@ -49,6 +52,7 @@ macro_rules! collection {
             Kind::Service => collection!($model.services, Entry::Service, $things, $entry, $said),
             Kind::Layer => collection!($model.layers, Entry::Layer, $things, $entry, $said),
             Kind::Holdout => collection!($model.holdouts, Entry::Holdout, $things, $entry, $said),
+            Kind::Metric => collection!($model.metrics, Entry::Metric, $things, $entry, $said),
             Kind::Experiment => {
                 collection!(
                     $model.experiments,
@@ -78,6 +82,7 @@ impl Entry {
             Self::Service(_) => Kind::Service,
             Self::Layer(_) => Kind::Layer,
             Self::Holdout(_) => Kind::Holdout,
+            Self::Metric(_) => Kind::Metric,
             Self::Experiment(_) => Kind::Experiment,
         }
     }
@@ -138,6 +143,7 @@ impl Model {
             Entry::Service(it) => drop(self.services.insert(key, it)),
             Entry::Layer(it) => drop(self.layers.insert(key, it)),
             Entry::Holdout(it) => drop(self.holdouts.insert(key, it)),
+            Entry::Metric(it) => drop(self.metrics.insert(key, it)),
             Entry::Experiment(it) => drop(self.experiments.insert(key, it)),
         }
     }
@@ -151,6 +157,7 @@ impl Model {
             Kind::Service => drop(self.services.remove(key)),
             Kind::Layer => drop(self.layers.remove(key)),
             Kind::Holdout => drop(self.holdouts.remove(key)),
+            Kind::Metric => drop(self.metrics.remove(key)),
             Kind::Experiment => drop(self.experiments.remove(key)),
         }
     }

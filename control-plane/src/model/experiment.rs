@@ -185,6 +185,11 @@ impl ExperimentDesign {
         self.audience.iter().chain(&self.internal)
     }
 
+    /// The metrics that it names: the one that decides, and the guardrails.
+    pub fn metrics(&self) -> impl Iterator<Item = &Key> {
+        self.primary_metric.iter().chain(&self.guardrails)
+    }
+
     /// Whether it has a variant of that name.
     #[must_use]
     pub fn has_variant(&self, key: &Key) -> bool {

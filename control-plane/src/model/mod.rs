@@ -1,4 +1,5 @@
-//! The model: settings, clusters, segments, services, layers, holdouts and experiments, validated,
+//! The model: settings, clusters, segments, services, layers, holdouts, metrics and experiments,
+//! validated,
 //! and the pure functions that change them.
 //!
 //! A `FooSpec` is what people write and is not trusted; a `FooDesign` is validated and is what a
@@ -7,6 +8,7 @@
 
 pub mod attribute;
 pub mod audience;
+pub mod builtin_metric;
 pub mod change;
 mod check;
 pub mod cluster;
@@ -31,6 +33,7 @@ pub mod layer;
 pub mod layer_buckets;
 pub mod lifecycle;
 pub mod link;
+pub mod metric;
 mod network;
 pub mod placement;
 pub mod protection;
@@ -69,6 +72,7 @@ pub use fault::{Fault, Faults};
 pub use holdout::HoldoutDesign;
 pub use key::Key;
 pub use layer::LayerDesign;
+pub use metric::MetricDesign;
 pub use segment::SegmentDesign;
 pub use service::ServiceDesign;
 pub use settings::SettingsDesign;
@@ -91,6 +95,8 @@ pub struct Model {
     pub layers: BTreeMap<Key, Arc<Layer>>,
     /// Who is left alone.
     pub holdouts: BTreeMap<Key, Arc<Holdout>>,
+    /// What is measured.
+    pub metrics: BTreeMap<Key, Arc<Metric>>,
     /// What is compared.
     pub experiments: BTreeMap<Key, Arc<Experiment>>,
 }
@@ -118,6 +124,8 @@ pub type Service = Named<ServiceDesign>;
 pub type Layer = Named<LayerDesign>;
 /// A holdout of the model.
 pub type Holdout = Named<HoldoutDesign>;
+/// A metric of the model.
+pub type Metric = Named<MetricDesign>;
 
 /// When something came to be what it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -148,6 +156,8 @@ pub enum Kind {
     Layer,
     /// [`Holdout`]
     Holdout,
+    /// [`Metric`]
+    Metric,
     /// [`Experiment`]
     Experiment,
 }
@@ -155,13 +165,14 @@ pub enum Kind {
 impl Kind {
     /// Every kind, in an order in which they can be made: a kind refers only to earlier ones and to
     /// itself.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Settings,
         Self::Cluster,
         Self::Segment,
         Self::Service,
         Self::Layer,
         Self::Holdout,
+        Self::Metric,
         Self::Experiment,
     ];
 
@@ -175,6 +186,7 @@ impl Kind {
             Self::Service => "service",
             Self::Layer => "layer",
             Self::Holdout => "holdout",
+            Self::Metric => "metric",
             Self::Experiment => "experiment",
         }
     }

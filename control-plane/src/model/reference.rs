@@ -10,7 +10,7 @@ use super::key::Key;
 use super::lifecycle::State;
 use super::segment::SegmentSpec;
 use super::service::ServiceSpec;
-use super::{Experiment, ExperimentDesign, Kind, Model};
+use super::{Experiment, ExperimentDesign, Kind, Model, builtin_metric};
 
 /// Notes a fault for each name in a service that is not in the model.
 pub(super) fn of_service(model: &Model, spec: &ServiceSpec, faults: &mut Faults) {
@@ -109,6 +109,33 @@ pub(super) fn of_experiment(model: &Model, key: &Key, spec: &ExperimentSpec, fau
     }
 }
 
+/// Notes a fault for each metric that is none. What the experiment named before there were metrics to
+/// name, it may go on to name: results then say that nothing is known of it.
+pub(super) fn metrics(
+    model: &Model,
+    current: Option<&Experiment>,
+    spec: &ExperimentSpec,
+    faults: &mut Faults,
+) {
+    let primary = spec.primary_metric.iter();
+    let primary = primary.map(|name| ("/primary_metric".to_owned(), name));
+    let guardrails = spec.guardrails.iter().enumerate();
+    let guardrails = guardrails.map(|(index, name)| (format!("/guardrails/{index}"), name));
+    for (at, name) in primary.chain(guardrails) {
+        let Ok(key) = Key::try_new(name) else {
+            continue; // said by validation
+        };
+        let named_before = current.is_some_and(|it| it.design.metrics().any(|is| *is == key));
+        if named_before || model.metric(&key).is_some() {
+            continue;
+        }
+        let put: Vec<&str> = model.names(Kind::Metric).into_iter().take(10).collect();
+        let known = [put.as_slice(), &builtin_metric::KEYS].concat().join(", ");
+        let expected = format!("a metric that was put, or one that every experiment has: {known}");
+        faults.add(at, format!("there is no metric `{name}`"), expected);
+    }
+}
+
 fn variants_exist(required: &Experiment, names: &[String], at: &str, faults: &mut Faults) {
     let variants = &required.design.variants;
     let known: Vec<&str> = variants
@@ -154,7 +181,7 @@ fn exists(model: &Model, kind: Kind, name: &str, at: &str, faults: &mut Faults) 
 fn named(entry: &Entry) -> Vec<(Kind, &Key)> {
     let of = |kind| move |key| (kind, key);
     match entry {
-        Entry::Settings(_) | Entry::Cluster(_) | Entry::Layer(_) => Vec::new(),
+        Entry::Settings(_) | Entry::Cluster(_) | Entry::Layer(_) | Entry::Metric(_) => Vec::new(),
         Entry::Segment(it) => {
             let segments = it.design.rule.segments().into_iter();
             segments.map(of(Kind::Segment)).collect()
@@ -178,6 +205,7 @@ fn named(entry: &Entry) -> Vec<(Kind, &Key)> {
                 .chain(design.clusters().map(of(Kind::Cluster)))
                 .chain(design.detour_clusters().map(of(Kind::Cluster)))
                 .chain(required.map(of(Kind::Experiment)))
+                .chain(design.metrics().map(of(Kind::Metric)))
                 .collect()
         }
     }
@@ -200,7 +228,7 @@ pub(super) fn dangling(model: &Model) -> Option<(Entry, Faults)> {
     wanting.next().map(|entry| {
         let mut faults = Faults::default();
         match &entry {
-            Entry::Settings(_) | Entry::Cluster(_) | Entry::Layer(_) => {}
+            Entry::Settings(_) | Entry::Cluster(_) | Entry::Layer(_) | Entry::Metric(_) => {}
             Entry::Segment(it) => of_segment(model, &it.key, &(&it.design).into(), &mut faults),
             Entry::Service(it) => of_service(model, &(&it.design).into(), &mut faults),
             Entry::Holdout(it) => of_holdout(model, &(&it.design).into(), &mut faults),
@@ -213,7 +241,9 @@ pub(super) fn dangling(model: &Model) -> Option<(Entry, Faults)> {
 }
 
 fn is_complete(model: &Model, entry: &Entry) -> bool {
-    let there = |(kind, key): &(Kind, &Key)| model.has(*kind, key.as_str());
+    // A metric may be one that every experiment has, or none at all: see `metrics`.
+    let there =
+        |(kind, key): &(Kind, &Key)| *kind == Kind::Metric || model.has(*kind, key.as_str());
     let variants = match entry {
         Entry::Experiment(it) if it.state == State::Archived => true,
         Entry::Experiment(it) => requires_known_variants(model, &it.design),

@@ -20,7 +20,7 @@ pub fn needed(model: &Model, change: &Change) -> Role {
         Change::Put(_, Spec::Experiment(_)) | Change::Weights(..) | Change::Reshuffle(_) => {
             for_experiment(model, key)
         }
-        Change::Put(_, Spec::Cluster(_) | Spec::Segment(_) | Spec::Layer(_))
+        Change::Put(_, Spec::Cluster(_) | Spec::Segment(_) | Spec::Layer(_) | Spec::Metric(_))
             if !model.has(kind, key.as_str()) =>
         {
             Role::Editor

@@ -49,7 +49,11 @@ pub(super) fn throw(
             experiment_change::alive(model, key)?;
             Arc::make_mut(it).design.disabled = disabled;
         }
-        Entry::Cluster(_) | Entry::Segment(_) | Entry::Service(_) | Entry::Holdout(_) => {
+        Entry::Cluster(_)
+        | Entry::Segment(_)
+        | Entry::Service(_)
+        | Entry::Holdout(_)
+        | Entry::Metric(_) => {
             return Err(unknown());
         }
     }

@@ -69,6 +69,7 @@ fn put(manifest: &Manifest) -> Change {
         manifest::Kind::Layer => Spec::Layer(read(manifest)),
         manifest::Kind::Holdout => Spec::Holdout(read(manifest)),
         manifest::Kind::Service => Spec::Service(read(manifest)),
+        manifest::Kind::Metric => Spec::Metric(read(manifest)),
         manifest::Kind::Experiment => Spec::Experiment(read(manifest)),
     };
     Change::Put(Key::try_new(name).unwrap(), spec)
@@ -347,11 +348,12 @@ fn documented(page: &str) -> Vec<Manifest> {
 
 #[test]
 fn every_manifest_of_the_documents_is_accepted_and_can_be_served() {
-    for (page, least) in [
-        ("experiments.md", 11),
-        ("lifecycle.md", 6),
-        ("openfeature.md", 4),
-        ("services.md", 7),
+    for (page, least, fleets) in [
+        ("experiments.md", 11, 1),
+        ("lifecycle.md", 8, 1),
+        ("metrics.md", 4, 0),
+        ("openfeature.md", 4, 1),
+        ("services.md", 7, 1),
     ] {
         let manifests = documented(page);
         assert!(manifests.len() >= least, "{page}: {}", manifests.len());
@@ -378,6 +380,6 @@ fn every_manifest_of_the_documents_is_accepted_and_can_be_served() {
             .collect();
         let model = model(&manifests, &acts);
         let made = snapshots(&model, &settings(), |_| None).unwrap();
-        assert_eq!(made.len(), 1, "{page}");
+        assert_eq!(made.len(), fleets, "{page}");
     }
 }

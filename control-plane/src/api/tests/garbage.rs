@@ -3,12 +3,13 @@
 use super::*;
 use proptest::prelude::*;
 
-const RESOURCES: [&str; 6] = [
+const RESOURCES: [&str; 7] = [
     "clusters",
     "segments",
     "services",
     "layers",
     "holdouts",
+    "metrics",
     "experiments",
 ];
 
@@ -153,6 +154,26 @@ async fn wrong_shapes_of_newer_kinds_are_placed_by_pointer() {
             "/v1/segments/a",
             r#"{"rule": {"header": "a", "number": {"less": 1e300}}}"#,
             "/rule/number/less: the number is too large to be exact",
+        ),
+        (
+            "/v1/metrics/a",
+            r#"{"type": "mean"}"#,
+            ": missing field `direction`",
+        ),
+        (
+            "/v1/metrics/a",
+            r#"{"type": "sum", "direction": "increase"}"#,
+            "/type: unknown variant `sum`",
+        ),
+        (
+            "/v1/metrics/a",
+            r#"{"type": "mean", "direction": "increase", "cap": -1}"#,
+            "/cap: -1 is out of bounds",
+        ),
+        (
+            "/v1/metrics/a",
+            r#"{"type": "ratio", "direction": "increase", "numerator": {"outcome": "X"}, "denominator": {"outcome": "x"}}"#,
+            "/numerator/outcome: `X` is not a key",
         ),
         (
             "/v1/holdouts/a",

@@ -22,6 +22,11 @@ async fn a_document_is_made_read_changed_and_deleted() {
             json!({"traffic": 2, "layer": "models"}),
         ),
         (
+            "/v1/metrics/a",
+            json!({"type": "mean", "direction": "decrease", "unit": "USD", "cap": 10}),
+            json!({"type": "quantile", "quantile": 0.9, "direction": "decrease", "value": {"exposure": "ttfb_ms"}}),
+        ),
+        (
             "/v1/services/a",
             json!({"default_cluster": "stable", "hosts": ["a"]}),
             json!({"default_cluster": "stable", "hosts": ["b"], "timeout_ms": 100}),

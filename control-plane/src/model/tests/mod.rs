@@ -6,6 +6,7 @@ mod documents;
 mod experiments;
 mod laws;
 mod life;
+mod metrics;
 mod moving_in;
 mod relations;
 mod rich;
