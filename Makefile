@@ -50,6 +50,7 @@ fmt: ## format the code
 golden: ## write the golden files anew from what the code does now; read the diff
 	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) -p watershed-control-plane --lib --quiet golden
 	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) -p watershed-stats --test results --quiet
+	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) -p watershed-report --test pages --quiet
 
 # A workspace of its own: see bench/Cargo.toml.
 BENCH := cd bench && CARGO_TARGET_DIR="$(TARGET)" cargo

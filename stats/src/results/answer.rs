@@ -258,6 +258,20 @@ pub enum Verdict {
     Invalid,
 }
 
+impl Verdict {
+    /// Its stable name, in `snake_case`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Winner => "winner",
+            Self::Loser => "loser",
+            Self::NoDifferenceBeyondMde => "no_difference_beyond_mde",
+            Self::KeepRunning => "keep_running",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
 /// The effects with all units up to a day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DayResult {

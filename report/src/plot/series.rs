@@ -1,0 +1,104 @@
+//! The effect over time: a line for each treatment, with its interval around it, day by day.
+
+use super::{Axis, BOTTOM, LEFT, RIGHT, TOP, WIDTH, grid, legend, look, open, path};
+use crate::markup::{escape, number, signed};
+use std::fmt::Write as _;
+use watershed_stats::results::{EffectInterval, MetricResult};
+
+const HEIGHT: f64 = 260.0;
+
+/// The plot, or nothing where there are fewer than two days.
+pub(crate) fn plot(id: &str, metric: &MetricResult) -> String {
+    let days = &metric.series;
+    if days.len() < 2 {
+        return String::new();
+    }
+    let bottom = HEIGHT - BOTTOM;
+    let all = days.iter().flat_map(|day| day.effects.iter().flatten());
+    let y = Axis::over(
+        all.flat_map(|effect| [effect.lower, effect.upper])
+            .chain([0.0]),
+        bottom,
+        TOP,
+    );
+    let x = Axis::exactly(
+        0.0,
+        days.len() as f64 - 1.0,
+        LEFT + 8.0,
+        WIDTH - RIGHT - 8.0,
+    );
+    let names: Vec<&str> = metric
+        .comparisons
+        .iter()
+        .map(|comparison| comparison.variant.as_str())
+        .collect();
+    let mut svg = open(
+        id,
+        HEIGHT,
+        &format!("Effect on {} over time", metric.metric),
+        &description(metric),
+    );
+    grid(&mut svg, &y, signed);
+    for (place, _) in names.iter().enumerate() {
+        let points: Vec<(f64, &EffectInterval)> = days
+            .iter()
+            .enumerate()
+            .filter_map(|(day, it)| Some((x.at(day as f64), it.effects.get(place)?.as_ref()?)))
+            .collect();
+        let (class, dash) = look(place);
+        let upper = points.iter().map(|(x, it)| (*x, y.at(it.upper)));
+        let lower = points.iter().rev().map(|(x, it)| (*x, y.at(it.lower)));
+        let band: Vec<_> = upper.chain(lower).collect();
+        let line: Vec<_> = points
+            .iter()
+            .map(|(x, it)| (*x, y.at(it.estimate)))
+            .collect();
+        let _ = writeln!(
+            svg,
+            "<path class=\"{class} band\" d=\"{}Z\"/><path class=\"{class} line\" stroke-dasharray=\"{dash}\" d=\"{}\"/>",
+            path(&band),
+            path(&line)
+        );
+    }
+    let every = days.len().div_ceil(6);
+    for (place, day) in days.iter().enumerate().step_by(every) {
+        let anchor = match place {
+            0 => "start",
+            _ if place + every >= days.len() && place + 1 == days.len() => "end",
+            _ => "mid",
+        };
+        let _ = writeln!(
+            svg,
+            "<text class=\"{anchor}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            x.at(place as f64),
+            bottom + 18.0,
+            escape(&day.day)
+        );
+    }
+    svg.push_str("</svg>\n");
+    format!(
+        "<figure>{svg}{}<figcaption>Effect (treatment minus control) with all units first exposed up to a day, and its interval.</figcaption></figure>\n",
+        legend(&names)
+    )
+}
+
+fn description(metric: &MetricResult) -> String {
+    let mut text = String::new();
+    let Some(last) = metric.series.last() else {
+        return text;
+    };
+    for (comparison, effect) in metric.comparisons.iter().zip(&last.effects) {
+        if let Some(effect) = effect {
+            let _ = write!(
+                text,
+                "{}: up to {} {} ({} to {}). ",
+                comparison.variant,
+                last.day,
+                signed(effect.estimate),
+                number(effect.lower),
+                number(effect.upper)
+            );
+        }
+    }
+    text
+}
