@@ -9,7 +9,7 @@ WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build filter demo test lint fmt golden bench bench-envoy bench-stats validate-stats clean fuzz soak
+.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-stats validate-stats clean fuzz soak
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -51,6 +51,9 @@ golden: ## write the golden files anew from what the code does now; read the dif
 	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) -p watershed-control-plane --lib --quiet golden
 	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) -p watershed-stats --test results --quiet
 	WATERSHED_GOLDEN=write cargo test $(CARGO_FLAGS) -p watershed-report --test pages --quiet
+
+reference: build ## write docs/reference/ anew from what the code says of itself
+	docs/reference.py "$(WATERSHED)"
 
 # A workspace of its own: see bench/Cargo.toml.
 BENCH := cd bench && CARGO_TARGET_DIR="$(TARGET)" cargo

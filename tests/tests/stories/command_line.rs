@@ -1,6 +1,7 @@
-//! The pages about the command line tell the truth: every command of `docs/cli.md` and `docs/migrate.md`
-//! is run, in order, by the real binary against a real control plane, and ends with the code that is
-//! marked behind it, 0 where there is none.
+//! The pages about the command line tell the truth: every command of `docs/cli.md`, `docs/migrate.md`
+//! and `docs/uses.md` is run, in order, by the real binary against a real control plane, and ends with
+//! the code that is marked behind it, 0 where there is none. Manifests of `docs/uses.md` are applied
+//! where they stand.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,20 +10,43 @@ use std::process::{Command, Stdio};
 use watershed_tests::control_plane::ControlPlane;
 use watershed_tests::{binaries, documents};
 
-/// The commands of the `sh` blocks of a page, with the exit code of each.
-fn commands(page: &str) -> Vec<(String, i32)> {
+/// What a page tells its reader to do.
+enum Step {
+    /// A `yaml` block.
+    Apply(String),
+    /// A line of an `sh` block, with the exit code that it ends with.
+    Run(String, i32),
+}
+
+fn steps(page: &str) -> Vec<Step> {
     let text = fs::read_to_string(binaries::repository().join("docs").join(page)).unwrap();
-    let mut commands = Vec::new();
+    let mut steps = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if line == "```sh" {
-            for line in lines.by_ref().take_while(|line| *line != "```") {
-                let (command, code) = line.split_once("   # ").unwrap_or((line, "0"));
-                commands.push((command.trim().to_owned(), code.trim().parse().unwrap()));
+        if line == "```sh" || line == "```yaml" {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            match line {
+                "```sh" => steps.extend(block.into_iter().map(command)),
+                _ => steps.push(Step::Apply(block.join("\n"))),
             }
         }
     }
-    commands
+    steps
+}
+
+fn command(line: &str) -> Step {
+    let (command, code) = line.split_once("   # ").unwrap_or((line, "0"));
+    Step::Run(command.trim().to_owned(), code.trim().parse().unwrap())
+}
+
+/// The commands of a page that has nothing to apply.
+fn commands(page: &str) -> Vec<(String, i32)> {
+    let steps = steps(page).into_iter();
+    let commands = steps.filter_map(|step| match step {
+        Step::Run(command, code) => Some((command, code)),
+        Step::Apply(_) => None,
+    });
+    commands.collect()
 }
 
 /// The command line with the program that was built, from the root of the repository.
@@ -86,6 +110,42 @@ async fn every_command_of_the_pages_ends_as_they_say() {
     for (command, code) in told {
         run(&command, code, &server);
     }
+}
+
+#[tokio::test]
+async fn the_recipes_work_from_the_top_of_the_page_to_its_bottom() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut control_plane = ControlPlane::stopped(folder.path());
+    control_plane.start().await;
+    let server = format!("http://{}", control_plane.api().address());
+    let steps = steps("uses.md");
+    assert!(steps.len() > 30, "the page lost its recipes");
+    for (number, step) in steps.into_iter().enumerate() {
+        match step {
+            Step::Run(command, code) => run(&command, code, &server),
+            Step::Apply(manifests) => {
+                let file = folder.path().join(format!("{number}.yaml"));
+                fs::write(&file, manifests).unwrap();
+                run(
+                    &format!("watershed apply -f {}", file.display()),
+                    0,
+                    &server,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reference_is_what_the_code_says_of_itself() {
+    let output = Command::new("python3")
+        .arg(binaries::repository().join("docs/reference.py"))
+        .arg("--check")
+        .arg(binaries::watershed())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
 }
 
 #[tokio::test]
