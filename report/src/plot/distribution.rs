@@ -46,9 +46,10 @@ pub(crate) fn plot(id: &str, distribution: &Distribution, variants: &[&str]) -> 
         );
     }
     svg.push_str("</svg>\n");
+    let names: Vec<(usize, &str)> = variants.iter().copied().enumerate().collect();
     format!(
         "<figure>{svg}{}<figcaption>Share of each variant's values by bin.</figcaption></figure>\n",
-        legend(variants)
+        legend(&names)
     )
 }
 

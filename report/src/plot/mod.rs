@@ -137,11 +137,11 @@ pub(crate) fn path(points: &[(f64, f64)]) -> String {
     d
 }
 
-/// Which line is whose, as a list under the plot.
-pub(crate) fn legend(names: &[&str]) -> String {
+/// Which line is whose, as a list under the plot: the places of variants, and their names.
+pub(crate) fn legend(names: &[(usize, &str)]) -> String {
     let mut html = String::from("<ul class=\"legend\">");
-    for (place, name) in names.iter().enumerate() {
-        let (class, dash) = look(place);
+    for (place, name) in names {
+        let (class, dash) = look(*place);
         let _ = write!(
             html,
             "<li><svg viewBox=\"0 0 28 8\" aria-hidden=\"true\"><line class=\"{class} line\" stroke-dasharray=\"{dash}\" x1=\"0\" x2=\"28\" y1=\"4\" y2=\"4\"/></svg>{}</li>",

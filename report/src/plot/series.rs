@@ -27,10 +27,17 @@ pub(crate) fn plot(id: &str, metric: &MetricResult) -> String {
         LEFT + 8.0,
         WIDTH - RIGHT - 8.0,
     );
-    let names: Vec<&str> = metric
+    // A variant looks the same in all plots: as its place among all of them says.
+    let names: Vec<(usize, &str)> = metric
         .comparisons
         .iter()
-        .map(|comparison| comparison.variant.as_str())
+        .map(|comparison| {
+            let place = metric
+                .arms
+                .iter()
+                .position(|arm| arm.variant == comparison.variant);
+            (place.unwrap_or(0), comparison.variant.as_str())
+        })
         .collect();
     let mut svg = open(
         id,
@@ -39,13 +46,13 @@ pub(crate) fn plot(id: &str, metric: &MetricResult) -> String {
         &description(metric),
     );
     grid(&mut svg, &y, signed);
-    for (place, _) in names.iter().enumerate() {
+    for (nth, (place, _)) in names.iter().enumerate() {
         let points: Vec<(f64, &EffectInterval)> = days
             .iter()
             .enumerate()
-            .filter_map(|(day, it)| Some((x.at(day as f64), it.effects.get(place)?.as_ref()?)))
+            .filter_map(|(day, it)| Some((x.at(day as f64), it.effects.get(nth)?.as_ref()?)))
             .collect();
-        let (class, dash) = look(place);
+        let (class, dash) = look(*place);
         let upper = points.iter().map(|(x, it)| (*x, y.at(it.upper)));
         let lower = points.iter().rev().map(|(x, it)| (*x, y.at(it.lower)));
         let band: Vec<_> = upper.chain(lower).collect();
