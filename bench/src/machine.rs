@@ -5,13 +5,14 @@ use std::fs;
 use std::thread;
 
 /// A machine, in a line.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Machine {
     /// The processor's own name.
     pub processor: String,
     /// Cores that this process may use.
     pub cores: usize,
-    /// The load over the last minute when the figures were put together: others at work show here.
+    /// The load over the last minute: of an Envoy report when it begins, so that only others show;
+    /// of the engine's when the figures are put together.
     pub load: f64,
     /// The kernel.
     pub kernel: String,

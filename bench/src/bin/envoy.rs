@@ -13,7 +13,7 @@ use watershed_bench::envoy::exports;
 use watershed_bench::envoy::process::{Envoy, Process, pause};
 use watershed_bench::envoy::report::{self, Report};
 use watershed_bench::envoy::rounds::{self, Plan, Running};
-use watershed_bench::envoy::updates::{self, Memory, Update};
+use watershed_bench::envoy::updates::{self, Memory};
 use watershed_bench::envoy::upstream::Upstream;
 use watershed_bench::envoy::{Setup, authz, load, plot};
 use watershed_bench::{machine, work};
@@ -161,32 +161,43 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         warm_up: options.warm_up,
         checks: true,
     };
-    let figures = report::figures(&drive(&Setup::ALL, plan)?);
     let fewer = Plan {
         rounds: options.rounds.div_ceil(2),
         ..plan
     };
-    let calls = report::calls(&drive(&Setup::PROBES, fewer)?);
-    let updates = measure_updates(options, &around, folder.path())?;
-    let report = Report {
+    let mut report = Report {
         machine: machine::machine(),
         envoy: version(&options.envoy)?,
         filter_bytes: fs::metadata(&around.filter)?.len(),
         rounds: options.rounds,
         requests: options.requests,
-        targets: report::targets(&figures, &updates),
-        figures,
-        calls,
-        updates,
-        memory: measure_memory(options, &around, folder.path())?,
+        figures: report::figures(&drive(&Setup::ALL, plan)?),
+        ..Report::default()
     };
-    fs::create_dir_all(&options.out)?;
-    fs::write(
-        options.out.join("envoy.json"),
-        serde_json::to_vec_pretty(&report)?,
-    )?;
-    fs::write(options.out.join("envoy.svg"), plot::svg(&report.figures))?;
+    // After each part, so that one that fails takes nothing else with it.
+    write(&mut report, &options.out)?;
+    report.calls = report::calls(&drive(&Setup::PROBES, fewer)?);
+    write(&mut report, &options.out)?;
+    for (count, encoding) in [(1_000, "protobuf"), (1_000, "JSON"), (10_000, "protobuf")] {
+        eprintln!("updates of {count} experiments as {encoding}");
+        let folder = folder.path().join(format!("updates {count} {encoding}"));
+        let envoy = &options.envoy;
+        let update = updates::measure(envoy, &folder, &around, count, encoding, options.updates)?;
+        report.updates.push(update);
+        write(&mut report, &options.out)?;
+    }
+    report.memory = measure_memory(options, &around, folder.path())?;
+    write(&mut report, &options.out)?;
     print!("{}", report::tables(&report));
+    Ok(())
+}
+
+/// Writes what is measured so far.
+fn write(report: &mut Report, out: &Path) -> anyhow::Result<()> {
+    report.targets = report::targets(&report.figures, &report.updates);
+    fs::create_dir_all(out)?;
+    fs::write(out.join("envoy.json"), serde_json::to_vec_pretty(report)?)?;
+    fs::write(out.join("envoy.svg"), plot::svg(&report.figures))?;
     Ok(())
 }
 
@@ -245,22 +256,6 @@ fn agree(running: &[Running], requests: &[Vec<u8>]) -> anyhow::Result<()> {
         "ext_authz gives other variants"
     );
     Ok(())
-}
-
-fn measure_updates(
-    options: &Options,
-    around: &Surroundings,
-    folder: &Path,
-) -> anyhow::Result<Vec<Update>> {
-    [(1_000, "protobuf"), (1_000, "JSON"), (10_000, "protobuf")]
-        .into_iter()
-        .map(|(count, encoding)| {
-            eprintln!("updates of {count} experiments as {encoding}");
-            let folder = folder.join(format!("updates {count} {encoding}"));
-            let envoy = &options.envoy;
-            updates::measure(envoy, &folder, around, count, encoding, options.updates)
-        })
-        .collect()
 }
 
 fn measure_memory(

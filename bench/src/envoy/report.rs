@@ -40,7 +40,7 @@ pub struct Call {
 }
 
 /// Everything that one run found out.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Where.
     pub machine: Machine,

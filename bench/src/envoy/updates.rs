@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 const WORKER: &str = "wrk:worker_0";
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A worker whose time stands still for so many looks has nothing left to do.
+/// A worker that is idle for so many looks has nothing left to do.
 const STILL: usize = 10;
+/// What an idle worker may use between two looks: its timers wake it now and then.
+const IDLE: Duration = Duration::from_micros(400);
 
 /// What updates of one size cost.
 #[derive(Clone, Debug, Serialize)]
@@ -141,16 +143,12 @@ fn settle(process: &Process) -> anyhow::Result<()> {
     while still < STILL {
         pause();
         let now = process.used_by(WORKER)?;
-        // Its timers wake it now and then.
-        still = if now - last < Duration::from_micros(100) {
-            still + 1
-        } else {
-            0
-        };
+        let used = now.saturating_sub(last);
+        still = if used < IDLE { still + 1 } else { 0 };
         last = now;
         anyhow::ensure!(
             start.elapsed() < PATIENCE,
-            "the worker doesn't come to rest"
+            "the worker doesn't come to rest: it used {used:?} since the last look"
         );
     }
     Ok(())
