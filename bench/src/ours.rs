@@ -3,7 +3,7 @@
 //! filter does it. What does not: anything of the engine.
 
 use crate::case::{Answers, Case, Run};
-use crate::work::{self, Experiment, Layout, Request};
+use crate::work::{self, Experiment, Layout, Request, Round};
 use anyhow::Context as _;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -128,24 +128,20 @@ fn bound(layout: Layout, requests: Vec<Request>) -> anyhow::Result<Run> {
     let plan = plan(layout)?;
     let requests: &'static [Request] = requests.leak();
     let bound = bind(&plan, requests);
-    let mut units = (0..bound.len()).cycle();
+    let mut round = Round::default();
     Ok(Box::new(move |times| {
         let Some(service) = plan.services().first() else {
             return 0;
         };
         let mut answers = 0;
-        for subject in units
-            .by_ref()
-            .take(times as usize)
-            .filter_map(|unit| bound.get(unit))
-        {
+        round.each(&bound, times, |subject| {
             let (mut watch, subject) = (Noop, black_box(subject));
             let given = plan.assign(service, subject, NOW_MS, &mut watch);
             given.for_each(|decision| {
                 black_box(decision.variant);
                 answers += 1;
             });
-        }
+        });
         answers
     }))
 }
@@ -161,17 +157,13 @@ fn raw(layout: Layout) -> anyhow::Result<Run> {
             values.map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect()
         })
         .collect();
-    let mut units = (0..pairs.len()).cycle();
+    let mut round = Round::default();
     Ok(Box::new(move |times| {
         let mut answers = 0;
-        for pairs in units
-            .by_ref()
-            .take(times as usize)
-            .filter_map(|unit| pairs.get(unit))
-        {
+        round.each(&pairs, times, |pairs| {
             let headers = Headers::new(black_box(pairs));
             let Some(service) = plan.service_of(headers) else {
-                continue;
+                return;
             };
             let request = watershed_engine::Request::new(headers, plan.attributes());
             let mut watch = Noop;
@@ -180,7 +172,7 @@ fn raw(layout: Layout) -> anyhow::Result<Run> {
                 black_box(decision.variant);
                 answers += 1;
             });
-        }
+        });
         answers
     }))
 }

@@ -64,6 +64,24 @@ pub fn numbered() -> Vec<Request> {
     requests
 }
 
+/// Goes round a list without end: a loop that costs next to nothing beside what it drives.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Round(usize);
+
+impl Round {
+    /// The next `times` of `list`, behind the last one the first again.
+    pub fn each<'a, T>(&mut self, list: &'a [T], times: u64, mut act: impl FnMut(&'a T)) {
+        let mut left = times as usize;
+        while left > 0 && !list.is_empty() {
+            let rest = list.get(self.0..).unwrap_or_default();
+            let now = rest.get(..left).unwrap_or(rest);
+            now.iter().for_each(&mut act);
+            left -= now.len();
+            self.0 = (self.0 + now.len()) % list.len();
+        }
+    }
+}
+
 /// SplitMix64 (Steele, Lea, Flood 2014).
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -176,6 +194,17 @@ mod tests {
             assert!(ends.values().all(|end| *end == 10_000));
             assert_eq!(ends.len() as u64, layout.answers());
         }
+    }
+
+    #[test]
+    fn a_round_goes_on_where_it_stopped() {
+        let (mut round, mut seen) = (Round::default(), Vec::new());
+        for times in [2, 0, 5] {
+            round.each(&[1, 2, 3], times, |one| seen.push(*one));
+        }
+        assert_eq!(seen, [1, 2, 3, 1, 2, 3, 1]);
+        round.each(&[], 5, |one| seen.push(*one));
+        assert_eq!(seen.len(), 7);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::audience::Rule;
 use crate::bucketer::Bucketer;
 use crate::pin::fingerprint;
-use crate::plan::{ExperimentId, LayerId, UnitId};
+use crate::plan::{ExperimentId, Layer, LayerId, UnitId};
 use crate::ranges::Ranges;
 use crate::strategy::Strategy;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Experiment {
     pub(crate) rolled_back: bool,
     /// One of the kill switches is thrown: its own, its layer's or the global one.
     pub(crate) is_off: bool,
+    /// See [`Experiment::mark_plain`].
+    pub(crate) is_plain: bool,
 }
 
 impl Experiment {
@@ -70,6 +72,18 @@ impl Experiment {
     #[must_use]
     pub fn is_off(&self) -> bool {
         self.is_off
+    }
+
+    /// Notes whether nothing but the buckets and the audience decides: no switch, holdout, window,
+    /// requirement or rollback, and the variant by its hash. Most experiments are like that, and
+    /// for them the walk asks this one thing in place of each of the others. To be called last.
+    pub(crate) fn mark_plain(&mut self, layer: &Layer) {
+        self.is_plain = !self.is_off
+            && !self.rolled_back
+            && self.window.is_none()
+            && self.requires.is_empty()
+            && self.strategy == Strategy::Deterministic
+            && layer.holdouts.is_empty();
     }
 
     /// The variant that takes everybody in a rollback.

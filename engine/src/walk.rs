@@ -42,6 +42,13 @@ struct Candidate<'p, 's> {
 }
 
 impl Candidate<'_, '_> {
+    /// Whether the audience alone decides and the variant's hash gives; see
+    /// [`Experiment::mark_plain`].
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.experiment.is_plain && self.owns && self.pin.is_none() && self.unit.is_some()
+    }
+
     /// Whether the request brings the variant along and nothing is left to decide.
     fn is_settled(&self) -> bool {
         let by = self.pin.map(|pin| pin.by);
@@ -222,7 +229,13 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             bucket: candidate.bucket,
             pin: candidate.pin,
         });
-        let verdict = self.verdict(&candidate);
+        // The short way comes to the verdict of the long one, which a thorough visitor sees.
+        let is_plain = candidate.is_plain() && !V::THOROUGH;
+        let verdict = if is_plain {
+            self.eligible(experiment)
+        } else {
+            self.verdict(&candidate)
+        };
         self.visitor.visit(Step::Verdict {
             experiment,
             verdict,
@@ -230,13 +243,17 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         if verdict != Verdict::Assigned {
             return None;
         }
-        let given = self.give(&candidate)?;
+        let given = if is_plain {
+            candidate.hashed()?
+        } else {
+            self.give(&candidate)?
+        };
         self.visitor.visit(Step::Given(given));
         Some(given)
     }
 
     /// Whether the candidate gives a variant, and the first thing that speaks against it.
-    #[inline(always)]
+    #[inline(never)]
     fn verdict(&mut self, candidate: &Candidate<'p, 's>) -> Verdict {
         let experiment = candidate.experiment;
         let is_settled = candidate.is_settled();
@@ -253,13 +270,16 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             .or::<V>(|| stuck_elsewhere(candidate))
             .or::<V>(|| Verdict::refuse_if(!candidate.owns, Verdict::NotAllocated))
             .or::<V>(|| in_time(experiment, self.now_ms))
-            .or::<V>(|| {
-                let rule = experiment.audience.as_ref();
-                let holds = rule.is_none_or(|rule| self.audience(rule));
-                Verdict::refuse_if(!holds, Verdict::NotEligible)
-            })
+            .or::<V>(|| self.eligible(experiment))
             .or::<V>(|| self.requirements(experiment));
         if is_settled { verdict } else { whole }
+    }
+
+    #[inline(always)]
+    fn eligible(&mut self, experiment: &'p Experiment) -> Verdict {
+        let rule = experiment.audience.as_ref();
+        let holds = rule.is_none_or(|rule| self.audience(rule));
+        Verdict::refuse_if(!holds, Verdict::NotEligible)
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 //! and the five works made of it. What does not live here: any peer.
 
 use crate::case::{Answers, Case, Run};
-use crate::work::{self, Experiment, Layout, Request};
+use crate::work::{self, Experiment, Layout, Request, Round};
 use std::hint::black_box;
 
 /// A peer with a configuration in it.
@@ -82,13 +82,13 @@ fn bound<P: Peer>(layout: Layout) -> anyhow::Result<Run> {
     let peer = P::load(&P::config(&experiments)?)?;
     let keys = keys(&experiments);
     let contexts = contexts::<P>();
-    let mut places = (0..contexts.len()).cycle();
+    let mut round = Round::default();
     Ok(Box::new(move |times| {
-        let chosen = places.by_ref().take(times as usize);
-        chosen
-            .filter_map(|place| contexts.get(place))
-            .map(|context| given(&peer, &keys, black_box(context)))
-            .sum()
+        let mut answers = 0;
+        round.each(&contexts, times, |context| {
+            answers += given(&peer, &keys, black_box(context));
+        });
+        answers
     }))
 }
 
@@ -116,17 +116,16 @@ fn thousand<P: Peer>() -> anyhow::Result<Run> {
 fn asking<P: Peer>(config: Vec<u8>, keys: Vec<String>) -> anyhow::Result<Run> {
     let peer = P::load(&config)?;
     let requests = work::requests();
-    let mut places = (0..requests.len()).cycle();
-    let mut asked = (0..keys.len()).cycle();
+    let (mut round, mut asked) = (Round::default(), Round::default());
     Ok(Box::new(move |times| {
-        let chosen = places.by_ref().zip(asked.by_ref()).take(times as usize);
-        let pairs = chosen.filter_map(|(place, key)| requests.get(place).zip(keys.get(key)));
-        pairs
-            .map(|(request, key)| {
+        let mut answers = 0;
+        round.each(&requests, times, |request| {
+            asked.each(&keys, 1, |key| {
                 let context = P::context(black_box(request));
-                u64::from(black_box(peer.evaluate(black_box(key), &context)))
-            })
-            .sum()
+                answers += u64::from(black_box(peer.evaluate(black_box(key), &context)));
+            });
+        });
+        answers
     }))
 }
 

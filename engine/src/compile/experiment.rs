@@ -87,6 +87,7 @@ impl<'c> Builder<'_, 'c> {
             fallback: small(fallback),
             rolled_back: rolled_back(spec.mode).map_err(|fault| at.fault("mode", fault))?,
             is_off: self.is_off || spec.disabled,
+            is_plain: false,
         };
         Ok(Compiled {
             at,

@@ -26,7 +26,7 @@ pub use fault::{CompileError, Entry, EntryKind, Fault};
 
 use crate::attributes::Attributes;
 use crate::experiment::Experiment;
-use crate::plan::{ExperimentId, Plan};
+use crate::plan::{ExperimentId, Layer, Plan};
 use crate::service::ServiceIndex;
 use fault::{At, readable};
 use tables::{Map, Tables, Uses};
@@ -77,6 +77,7 @@ pub(crate) fn plan(config: &FilterConfig) -> Result<Plan, CompileError> {
     switch_off(&mut compiled, config);
     scope::disjoint(&compiled, &layers)?;
     requirement::resolve(&mut compiled)?;
+    mark_plain(&mut compiled, &layers);
     scope::attach(&mut services, &compiled, &layers, settings.body_limit)?;
     let services: Box<[_]> = services.into_iter().map(|one| one.service).collect();
     Ok(Plan {
@@ -103,6 +104,14 @@ fn switch_off(compiled: &mut [Compiled<'_>], config: &FilterConfig) {
     for one in compiled {
         let layer = config.layers.get(one.experiment.layer.0 as usize);
         one.experiment.is_off |= layer.is_some_and(|layer| layer.disabled);
+    }
+}
+
+fn mark_plain(compiled: &mut [Compiled<'_>], layers: &[Layer]) {
+    for one in compiled {
+        if let Some(layer) = layers.get(one.experiment.layer.0 as usize) {
+            one.experiment.mark_plain(layer);
+        }
     }
 }
 

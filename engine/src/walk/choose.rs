@@ -10,7 +10,7 @@ use watershed_proto::filter::v1::Reason;
 
 impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
     /// The variant of a candidate that nothing speaks against.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn give(&mut self, candidate: &Candidate<'p, 's>) -> Option<Decision<'p, 's>> {
         let experiment = candidate.experiment;
         let pin = candidate.pin;
@@ -27,10 +27,7 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
                 Some(candidate.given(variant, bucket, Reason::RolledBack))
             }
             _ => match &experiment.strategy {
-                Strategy::Deterministic => {
-                    let variant = experiment.variant(bucket)?;
-                    Some(candidate.given(variant, bucket, Reason::Hashed))
-                }
+                Strategy::Deterministic => candidate.hashed(),
                 Strategy::Random => self.draw(candidate),
                 Strategy::Contextual(contextual) => self.ask(candidate, bucket, contextual),
             },
@@ -88,6 +85,15 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
 }
 
 impl<'p, 's> Candidate<'p, 's> {
+    /// The variant by its hash.
+    #[inline(always)]
+    pub(super) fn hashed(&self) -> Option<Decision<'p, 's>> {
+        let unit = self.unit.unwrap_or_default();
+        let bucket = self.experiment.bucketer.bucket(unit.as_bytes());
+        let variant = self.experiment.variant(bucket)?;
+        Some(self.given(variant, bucket, Reason::Hashed))
+    }
+
     #[inline]
     fn given(&self, variant: &'p Variant, variant_bucket: u16, reason: Reason) -> Decision<'p, 's> {
         Decision {
