@@ -61,6 +61,7 @@ BENCH := cd bench && CARGO_TARGET_DIR="$(TARGET)" cargo
 bench: ## measure the engine beside its peers; figures in target/bench/engine.json
 	$(BENCH) bench $(CARGO_FLAGS) --bench engine -- --quiet
 	$(BENCH) run $(CARGO_FLAGS) --release --bin engine -- report --times "$(TARGET)/criterion" --out "$(TARGET)/bench/engine.json"
+	@echo 'bench/plots.py "$(TARGET)/bench" writes the tables of bench/README.md and bench/plots/ anew'
 
 bench-envoy: setup filter ## measure a real Envoy, beside other ways to decide; figures in target/bench/envoy.json
 	$(BENCH) build $(CARGO_FLAGS) -p watershed-empty-filter -p watershed-probe-filter --target $(WASM_TARGET) --profile wasm
@@ -68,6 +69,7 @@ bench-envoy: setup filter ## measure a real Envoy, beside other ways to decide; 
 	"$(TARGET)/release/envoy" report --envoy "$$(setup/which-envoy.sh)" --filter "$(WASM)" \
 		--empty "$(TARGET)/$(WASM_TARGET)/wasm/watershed_empty_filter.wasm" \
 		--probe "$(TARGET)/$(WASM_TARGET)/wasm/watershed_probe_filter.wasm" --out "$(TARGET)/bench"
+	@echo 'bench/plots.py "$(TARGET)/bench" writes the tables of bench/README.md and bench/plots/ anew'
 
 validate-stats: ## simulate what the statistics guarantee (minutes); writes stats/VALIDATION.md and its plots
 	$(BENCH) run $(CARGO_FLAGS) --release -p watershed-stats-bench --bin validate-stats -- "$(CURDIR)/stats"
