@@ -9,7 +9,7 @@ mod tests;
 use crate::catalog::Catalog;
 use crate::exposure::{Execution, Exposure, Reason};
 use crate::unit::UnitHasher;
-use envoy_types::pb::envoy::data::accesslog::v3::HttpAccessLogEntry;
+use envoy_types::pb::envoy::data::accesslog::v3::{AccessLogType, HttpAccessLogEntry};
 use envoy_types::pb::google::protobuf::{Any, BytesValue};
 use prost::Message as _;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ pub fn read(mut entry: HttpAccessLogEntry, context: Context<'_>) -> Entry {
     let Some(state) = common.filter_state_objects.remove(RECORD_FILTER_STATE) else {
         return Entry::Unassigned;
     };
-    if common.intermediate_log_entry {
+    if !is_last(common.access_log_type()) {
         return Entry::Unfinished;
     }
     let record = match record(&state) {
@@ -109,6 +109,14 @@ pub fn read(mut entry: HttpAccessLogEntry, context: Context<'_>) -> Entry {
         exposures,
         outcome_garbage,
     }
+}
+
+/// Whether Envoy wrote the entry when the request was over.
+fn is_last(written: AccessLogType) -> bool {
+    matches!(
+        written,
+        AccessLogType::NotSet | AccessLogType::DownstreamEnd
+    )
 }
 
 fn record(any: &Any) -> Result<AssignmentRecord, GarbageRecord> {

@@ -3,8 +3,9 @@
 //! A tour: [`entry`] reads one access-log entry of Envoy into [`Exposure`]s, with units as [`unit`]
 //! writes them and the served variant as the [`catalog`] knows it. [`Outcome`]s come from a response
 //! header ([`header`]) or from applications. [`attribution`] says to what an outcome counts, [`sums`]
-//! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive. What an
-//! [`EvidenceStore`] promises is in [`store`].
+//! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive. [`block`] is what the log
+//! keeps, [`fold`] makes units of it, and what an [`EvidenceStore`] promises is in [`store`]; [`sqlite`]
+//! is one, and [`pipeline`] brings evidence into it.
 //!
 //! What does not live here: gRPC and HTTP servers (the control plane's), and statistics (`stats`): this
 //! crate ends at the sufficient statistics.
@@ -15,12 +16,16 @@ pub mod block;
 pub mod catalog;
 pub mod entry;
 pub mod exposure;
+pub mod fold;
 pub mod header;
 pub mod loss;
 pub mod measure;
 pub mod outcome;
+pub mod outcomes;
+pub mod pipeline;
 pub mod recent;
 pub mod sketch;
+pub mod sqlite;
 pub mod store;
 pub mod sums;
 pub mod unit;
@@ -30,6 +35,7 @@ pub use catalog::Catalog;
 pub use exposure::{Execution, Exposure, Reason};
 pub use measure::{Measure, Measures, Source};
 pub use outcome::{Outcome, Value};
+pub use sqlite::SqliteStore;
 pub use store::{EvidenceStore, StoreError};
 pub use unit::{Privacy, Unit, UnitHasher, UnitKey};
 

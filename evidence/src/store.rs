@@ -6,6 +6,8 @@
 //! from the log by [`EvidenceStore::fold`], each entry once; answers say up to when.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod laws;
 
 pub use error::StoreError;
 

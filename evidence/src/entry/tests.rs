@@ -278,11 +278,8 @@ fn an_entry_without_a_record_is_unassigned_and_one_in_between_is_unfinished() {
         Entry::Unassigned
     );
     let mut unfinished = chat("candidate-b", 1);
-    unfinished
-        .common_properties
-        .as_mut()
-        .unwrap()
-        .intermediate_log_entry = true;
+    let common = unfinished.common_properties.as_mut().unwrap();
+    common.set_access_log_type(AccessLogType::DownstreamPeriodic);
     assert_eq!(read_with(unfinished, &catalog()), Entry::Unfinished);
 }
 

@@ -1,0 +1,212 @@
+use super::*;
+use crate::measure::Measures;
+use crate::outcome::Value;
+use crate::sqlite::SqliteStore;
+use crate::store::laws::{exposure, units};
+use crate::store::{
+    Appended, Folded, Forgotten, Minute, Page, Retained, Retention, Scan, Span, Sufficient,
+    Summary, UnitRecord,
+};
+use crate::unit::UnitKey;
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// A store whose database may be gone.
+#[derive(Debug)]
+struct Gate {
+    store: SqliteStore,
+    gone: AtomicBool,
+}
+
+impl Gate {
+    fn through(&self) -> Result<&SqliteStore, StoreError> {
+        match self.gone.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("gone".to_owned())),
+            false => Ok(&self.store),
+        }
+    }
+}
+
+#[async_trait]
+impl EvidenceStore for Gate {
+    async fn append(&self, batch: &Batch) -> Result<Appended, StoreError> {
+        self.through()?.append(batch).await
+    }
+    async fn define(&self, measures: &Measures) -> Result<(), StoreError> {
+        self.through()?.define(measures).await
+    }
+    async fn fold(&self) -> Result<Folded, StoreError> {
+        self.through()?.fold().await
+    }
+    async fn sufficient(&self, experiment: &str, measure: &str) -> Result<Sufficient, StoreError> {
+        self.through()?.sufficient(experiment, measure).await
+    }
+    async fn summary(&self, experiment: &str) -> Result<Summary, StoreError> {
+        self.through()?.summary(experiment).await
+    }
+    async fn timeline(&self, experiment: &str, span: Span) -> Result<Vec<Minute>, StoreError> {
+        self.through()?.timeline(experiment, span).await
+    }
+    async fn exposures(&self, scan: &Scan) -> Result<Page, StoreError> {
+        self.through()?.exposures(scan).await
+    }
+    async fn unit(&self, key: UnitKey) -> Result<Vec<UnitRecord>, StoreError> {
+        self.through()?.unit(key).await
+    }
+    async fn forget(&self, key: UnitKey) -> Result<Forgotten, StoreError> {
+        self.through()?.forget(key).await
+    }
+    async fn retain(&self, retention: &Retention, now: i64) -> Result<Retained, StoreError> {
+        self.through()?.retain(retention, now).await
+    }
+    async fn secret(&self, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.through()?.secret(candidate).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.through()?.ping().await
+    }
+}
+
+struct Running {
+    pipeline: Pipeline,
+    gate: Arc<Gate>,
+    stop: CancellationToken,
+    driver: tokio::task::JoinHandle<()>,
+    _folder: TempDir,
+}
+
+fn running(max_bytes: usize) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Arc::new(Gate {
+        store: SqliteStore::open(&folder.path().join("evidence.db")).unwrap(),
+        gone: AtomicBool::new(false),
+    });
+    let config = PipelineConfig {
+        flush: Duration::from_millis(5),
+        max_bytes,
+        ..PipelineConfig::default()
+    };
+    let stop = CancellationToken::new();
+    let store: Arc<dyn EvidenceStore> = gate.clone();
+    let (pipeline, driver) = Pipeline::new(store, config, 7, stop.clone().cancelled_owned());
+    Running {
+        pipeline,
+        gate,
+        stop,
+        driver: tokio::spawn(driver),
+        _folder: folder,
+    }
+}
+
+async fn until(condition: impl AsyncFn() -> bool) {
+    while !condition().await {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn outcome(key: &str) -> Outcome {
+    Outcome {
+        experiment: Some("chat".to_owned()),
+        unit_type: "user".to_owned(),
+        unit: units().unit("user", "u-1"),
+        metric: "revenue".to_owned(),
+        value: Value::new(2.0).unwrap(),
+        time: 9,
+        idempotency_key: Some(key.to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn what_goes_in_is_kept_once_and_folded() {
+    let it = running(1 << 20);
+    it.pipeline.exposures(&[
+        exposure("u-1", "a", 5),
+        exposure("u-1", "a", 5),
+        exposure("u-2", "b", 6),
+    ]);
+    assert_eq!(
+        it.pipeline
+            .outcomes(vec![outcome("x"), outcome("y"), outcome("x")])
+            .await,
+        Ok(1)
+    );
+    until(async || it.gate.summary("chat").await.unwrap().counts.attributed == 2).await;
+    assert_eq!(it.gate.summary("chat").await.unwrap().counts.exposures, 2);
+    let counters = it.pipeline.counters();
+    assert_eq!(counters.duplicates(), 1);
+    assert_eq!(counters.arrived()[0].2.arrived, 2);
+    assert!(counters.all_dropped().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_database_is_gone_evidence_waits_up_to_its_bound_and_what_is_dropped_is_counted()
+{
+    let it = running(64 << 10);
+    it.gate.gone.store(true, Ordering::SeqCst);
+    let dropped = || {
+        it.pipeline
+            .counters()
+            .all_dropped()
+            .get("chat")
+            .copied()
+            .unwrap_or(0)
+    };
+    let mut sent = 0_u64;
+    while dropped() < 100 {
+        it.pipeline
+            .exposures(&[exposure("u-1", "a", i64::try_from(sent).unwrap())]);
+        sent += 1;
+        if sent.is_multiple_of(50) {
+            tokio::task::yield_now().await;
+        }
+    }
+    until(async || it.pipeline.counters().failures() > 0).await;
+    assert!(it.pipeline.outcomes(vec![outcome("x")]).await.is_err());
+    it.gate.gone.store(false, Ordering::SeqCst);
+    let expected = sent - dropped();
+    until(async || {
+        it.gate
+            .summary("chat")
+            .await
+            .is_ok_and(|all| all.counts.exposures == expected)
+    })
+    .await;
+    until(async || it.pipeline.counters().lag() == Lag::default()).await;
+    assert_eq!(it.pipeline.outcomes(vec![outcome("x")]).await, Ok(0));
+}
+
+#[tokio::test]
+async fn outcomes_that_cannot_be_kept_are_refused_and_may_be_sent_again() {
+    let it = running(1 << 20);
+    it.gate.gone.store(true, Ordering::SeqCst);
+    let refused = it.pipeline.outcomes(vec![outcome("x")]).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the evidence database does not answer; send it again"
+    );
+    it.gate.gone.store(false, Ordering::SeqCst);
+    assert_eq!(it.pipeline.outcomes(vec![outcome("x")]).await, Ok(0));
+    let many = vec![outcome("z"); 10_000];
+    assert_eq!(it.pipeline.outcomes(many).await, Err(Refused::Busy));
+}
+
+#[tokio::test]
+async fn what_was_gathered_is_kept_before_it_ends() {
+    let it = running(1 << 20);
+    it.pipeline.exposures(&[exposure("u-1", "a", 5)]);
+    it.stop.cancel();
+    it.driver.await.unwrap();
+    assert_eq!(it.pipeline.counters().entries_kept(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_backwards_loses_nothing() {
+    let it = running(1 << 20);
+    for time in [9_000_000_000, 5, -3, i64::MIN, i64::MAX] {
+        it.pipeline.exposures(&[exposure("u-1", "a", time)]);
+    }
+    until(async || it.gate.summary("chat").await.unwrap().counts.exposures == 5).await;
+    assert_eq!(it.gate.summary("chat").await.unwrap().units["a"], 1);
+}

@@ -1,0 +1,172 @@
+//! Answers from what is folded.
+
+use super::{measures, read_sketch};
+use crate::fold::{CONTAMINATED, UNITS, UnitState, complete, measure_name};
+use crate::measure::{Measure, Source};
+use crate::store::{Arm, Counts, Minute, Span, StoreError, Sufficient, Summary, UnitRecord};
+use crate::sums::Sums;
+use crate::unit::UnitKey;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::BTreeMap;
+
+/// The sums of a measure, by variant and day.
+type Days = BTreeMap<(String, i32), Sums>;
+
+pub(in crate::sqlite) fn sufficient(
+    connection: &Connection,
+    experiment: &str,
+    name: &str,
+    behind: u64,
+) -> Result<Sufficient, StoreError> {
+    let defined = measures(connection)?.with_built_in().0.remove(name);
+    let source = Source::Outcome(name.to_owned());
+    let measure = match defined {
+        Some(measure) => measure,
+        None if is_known(connection, &source)? => Measure::of(source),
+        None => return Err(StoreError::UnknownMeasure(name.to_owned())),
+    };
+    let units = days(connection, experiment, UNITS)?;
+    let contributed = days(connection, experiment, &measure_name(name))?;
+    let is_ratio = measure.denominator.is_some();
+    let mut variants: BTreeMap<String, Arm> = BTreeMap::new();
+    for ((variant, day), unit) in units {
+        let key = (variant, day);
+        let sums = contributed.get(&key).copied().unwrap_or_default();
+        let sums = complete(&sums, unit.n, is_ratio);
+        let arm = variants.entry(key.0).or_default();
+        arm.sums.add(&sums);
+        arm.days.insert(day, sums);
+    }
+    let mut query = connection.prepare_cached(
+        "SELECT v.text, s.data FROM sketches s JOIN names v ON v.number = s.variant
+         WHERE s.experiment = (SELECT number FROM names WHERE text = ?1)
+           AND s.source = (SELECT number FROM names WHERE text = ?2)",
+    )?;
+    let mut rows = query.query([experiment, &measure.source.name()])?;
+    while let Some(row) = rows.next()? {
+        let (variant, data): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        if let Some(arm) = variants.get_mut(&variant) {
+            arm.values = read_sketch(&data)?;
+        }
+    }
+    Ok(Sufficient {
+        measure,
+        variants,
+        behind,
+    })
+}
+
+fn is_known(connection: &Connection, source: &Source) -> Result<bool, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM names WHERE text = ?1)")?;
+    Ok(query.query_row([source.name()], |row| row.get(0))?)
+}
+
+fn days(connection: &Connection, experiment: &str, measure: &str) -> Result<Days, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT v.text, s.day, s.n, s.x, s.xx, s.y, s.yy, s.xy, s.c, s.cc, s.xc, s.yc
+         FROM sums s JOIN names v ON v.number = s.variant
+         WHERE s.experiment = (SELECT number FROM names WHERE text = ?1)
+           AND s.measure = (SELECT number FROM names WHERE text = ?2)",
+    )?;
+    let rows = query.query_map([experiment, measure], |row| {
+        let mut parts = [0.0; 9];
+        for (part, column) in parts.iter_mut().zip(3..) {
+            *part = row.get(column)?;
+        }
+        Ok((
+            (row.get(0)?, row.get(1)?),
+            Sums::from_parts(row.get(2)?, parts),
+        ))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(in crate::sqlite) fn summary(
+    connection: &Connection,
+    experiment: &str,
+    behind: u64,
+) -> Result<Summary, StoreError> {
+    let by_variant = |measure| -> Result<BTreeMap<String, u64>, StoreError> {
+        let mut units = BTreeMap::new();
+        for ((variant, _), sums) in days(connection, experiment, measure)? {
+            let n = u64::try_from(sums.n).unwrap_or(0);
+            *units.entry(variant).or_default() += n;
+        }
+        units.retain(|_, n| *n > 0);
+        Ok(units)
+    };
+    let mut query = connection.prepare_cached(
+        "SELECT exposures, execution_failures, forced, fallbacks, attributed, early, late, orphans
+         FROM counts WHERE experiment = (SELECT number FROM names WHERE text = ?1)",
+    )?;
+    let counts = query.query_row([experiment], |row| {
+        Ok(Counts {
+            exposures: row.get(0)?,
+            execution_failures: row.get(1)?,
+            forced: row.get(2)?,
+            fallbacks: row.get(3)?,
+            attributed: row.get(4)?,
+            early: row.get(5)?,
+            late: row.get(6)?,
+            orphans: row.get(7)?,
+        })
+    });
+    Ok(Summary {
+        units: by_variant(UNITS)?,
+        contaminated: by_variant(CONTAMINATED)?,
+        counts: counts.optional()?.unwrap_or_default(),
+        behind,
+    })
+}
+
+pub(in crate::sqlite) fn timeline(
+    connection: &Connection,
+    experiment: &str,
+    span: Span,
+) -> Result<Vec<Minute>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT m.minute, v.text, m.requests, m.errors, m.execution_failures, m.latency, m.ttfb
+         FROM minutes m JOIN names v ON v.number = m.variant
+         WHERE m.experiment = (SELECT number FROM names WHERE text = ?1)
+           AND m.minute >= ?2 AND m.minute < ?3 ORDER BY m.minute, v.text",
+    )?;
+    let mut rows = query.query(params![experiment, span.from, span.to])?;
+    let mut minutes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (latency, ttfb): (Vec<u8>, Vec<u8>) = (row.get(5)?, row.get(6)?);
+        minutes.push(Minute {
+            at: row.get(0)?,
+            variant: row.get(1)?,
+            requests: row.get(2)?,
+            errors: row.get(3)?,
+            execution_failures: row.get(4)?,
+            latency: read_sketch(&latency)?,
+            ttfb: read_sketch(&ttfb)?,
+        });
+    }
+    Ok(minutes)
+}
+
+pub(in crate::sqlite) fn unit(
+    connection: &Connection,
+    key: UnitKey,
+) -> Result<Vec<UnitRecord>, StoreError> {
+    let names = super::names(connection)?;
+    let mut query = connection.prepare_cached(
+        "SELECT experiment, first, variant, contaminated, slots FROM units
+         WHERE unit = ?1 ORDER BY experiment",
+    )?;
+    let states = query.query_map([key.0], super::state)?;
+    let record = |(experiment, state): (u32, UnitState)| UnitRecord {
+        experiment: names.text(experiment).to_owned(),
+        variant: names.text(state.variant).to_owned(),
+        first_exposure: state.first,
+        contaminated: state.contaminated,
+        sums: state
+            .numbers()
+            .map(|it| (names.text(it).to_owned(), state.slot(it).0))
+            .collect(),
+    };
+    Ok(states.map(|it| it.map(record)).collect::<Result<_, _>>()?)
+}
