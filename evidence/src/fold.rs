@@ -8,6 +8,8 @@
 mod apply;
 mod deltas;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use apply::{Changes, Known, apply};
 #[cfg(test)]

@@ -319,6 +319,25 @@ fn texts_are_cut_at_a_bound() {
     assert_eq!(it.execution.request_id, "é".repeat(128));
 }
 
+#[test]
+fn an_entry_of_16_mib_is_read_and_what_is_kept_of_it_is_small() {
+    const MANY: usize = 16 << 20;
+    let mut entry = chat("candidate-b", 1);
+    entry.response.as_mut().unwrap().response_headers =
+        [("x-experiment-outcome".to_owned(), "a=1,".repeat(MANY / 4))].into();
+    entry.request.as_mut().unwrap().request_id = "r".repeat(MANY);
+    entry.common_properties.as_mut().unwrap().upstream_cluster = "+".repeat(MANY);
+    let it = exposures(entry).remove(0);
+    assert!(it.execution.outcomes.is_empty());
+    assert_eq!(
+        (
+            it.execution.request_id.len(),
+            it.execution.upstream_cluster.len()
+        ),
+        (256, 0)
+    );
+}
+
 proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
