@@ -67,7 +67,6 @@ impl Sums {
 
     /// Whether it changes nothing where it is added.
     #[must_use]
-    #[expect(clippy::float_cmp, reason = "zero and nothing near it")]
     pub fn is_nothing(&self) -> bool {
         self.n == 0 && self.parts().iter().all(|it| *it == 0.0)
     }

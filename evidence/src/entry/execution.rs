@@ -30,7 +30,8 @@ pub(super) fn of(entry: HttpAccessLogEntry, proxy: &str) -> (Execution, u32) {
         .request
         .into_iter()
         .for_each(|it| request(&mut execution, it));
-    let garbage = entry.response.map(|it| response(&mut execution, it));
+    let garbage = entry.response.as_ref();
+    let garbage = garbage.map(|it| response(&mut execution, it));
     (execution, garbage.unwrap_or(0))
 }
 
@@ -71,7 +72,7 @@ fn request(execution: &mut Execution, mut request: HttpRequestProperties) {
     execution.request_id = bounded(request.request_id);
 }
 
-fn response(execution: &mut Execution, response: HttpResponseProperties) -> u32 {
+fn response(execution: &mut Execution, response: &HttpResponseProperties) -> u32 {
     execution.bytes_out = response
         .response_headers_bytes
         .saturating_add(response.response_body_bytes);

@@ -19,7 +19,7 @@ pub struct Deltas {
     /// Of units in experiments.
     pub(super) units: HashMap<(UnitKey, u32), Delta>,
     /// Outcomes that were reported: of a unit, in an experiment or in any.
-    pub(super) reported: HashMap<UnitKey, Vec<(Option<u32>, u32, Micros, f64)>>,
+    pub(super) reported: HashMap<UnitKey, Vec<Reported>>,
     /// By experiment, minute and variant.
     pub(super) minutes: BTreeMap<(u32, Micros, u32), MinuteDelta>,
     /// By experiment.
@@ -29,6 +29,9 @@ pub struct Deltas {
     /// How many exposures and outcomes went in.
     pub entries: u64,
 }
+
+/// An outcome: the experiment that it names, its source, time and value.
+pub(super) type Reported = (Option<u32>, u32, Micros, f64);
 
 /// What is new of a unit in an experiment.
 #[derive(Debug)]

@@ -64,7 +64,7 @@ impl Folded {
         self.sums.retain(|_, it| !it.is_nothing());
     }
 
-    fn from_units(&self, layout: &Layout) -> BTreeMap<(u32, u32, i32, u32), Sums> {
+    fn of_all_units(&self, layout: &Layout) -> BTreeMap<(u32, u32, i32, u32), Sums> {
         let mut sums: BTreeMap<_, Sums> = BTreeMap::new();
         for ((_, experiment), state) in &self.states {
             layout.contribution(state, |measure, it| {
@@ -104,7 +104,7 @@ proptest! {
         let mut layout = Layout::of(&measures(), &mut folded.names);
         for part in events.chunks(cut) {
             folded.fold(&mut layout, part);
-            prop_assert_eq!(&folded.sums, &folded.from_units(&layout));
+            prop_assert_eq!(&folded.sums, &folded.of_all_units(&layout));
         }
         let exposures = events.iter().filter(|it| !it.3).count() as f64;
         let requests = folded.names.find("measure:requests").unwrap();

@@ -98,9 +98,9 @@ fn append_outcomes(
             }
         };
         if is_new {
-            new.push(it)
+            new.push(it);
         } else {
-            duplicates.push(index)
+            duplicates.push(index);
         }
     }
     let times = new.iter().map(|it| it.time);
@@ -199,7 +199,7 @@ pub(super) fn forget(connection: &mut Connection, key: UnitKey) -> Result<(u64, 
         for it in entries {
             match &it.experiment {
                 Some(experiment) => {
-                    exposures += forget_exposures(&transaction, &it, experiment, key)?
+                    exposures += forget_exposures(&transaction, &it, experiment, key)?;
                 }
                 None => outcomes += forget_outcomes(&transaction, &it, key)?,
             }

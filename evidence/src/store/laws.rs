@@ -99,7 +99,7 @@ async fn sums(store: &dyn EvidenceStore, measure: &str) -> BTreeMap<String, Sums
 async fn with_three_units(store: &dyn EvidenceStore) {
     let failed = changed(&exposure("u-2", "b", NOW + 1), |it| it.status = 503);
     let told = changed(&exposure("u-1", "a", NOW), |it| {
-        it.outcomes = vec![("tokens".to_owned(), 7.0)]
+        it.outcomes = vec![("tokens".to_owned(), 7.0)];
     });
     let exposures = [
         told,
@@ -313,7 +313,7 @@ pub(crate) async fn what_envoy_answered_or_somebody_forced_is_kept_and_does_not_
 ) {
     let plain = exposure("u-1", "a", NOW);
     let unreached = changed(&plain, |it| {
-        (it.reached_upstream, it.time) = (false, NOW + 1)
+        (it.reached_upstream, it.time) = (false, NOW + 1);
     });
     let forced = Exposure {
         reason: Reason::Forced,
