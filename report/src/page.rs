@@ -199,6 +199,13 @@ fn table(out: &mut String, metric: &MetricResult, control: &str) {
         }
     }
     out.push_str("</table></div>\n");
+    for flag in &metric.flags {
+        let _ = writeln!(
+            out,
+            "<p class=\"warn\"><strong>Look into it</strong>: {}.</p>",
+            escape(&flag.detail)
+        );
+    }
     for comparison in &metric.comparisons {
         let _ = writeln!(
             out,

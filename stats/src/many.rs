@@ -52,41 +52,62 @@ pub fn adjust(p: &[f64], how: Adjustment) -> Result<Vec<f64>> {
     Ok(match how {
         Adjustment::Bonferroni => p.iter().map(|p| (p * m).min(1.0)).collect(),
         Adjustment::Sidak => p.iter().map(|p| -(m * (-p).ln_1p()).exp_m1()).collect(),
-        // In ascending order, each at least as large as the one before it.
-        Adjustment::Holm => stepped(p, false, |p, rank| p * (m - rank + 1.0)),
-        // In descending order, each at most as large as the one after it.
-        Adjustment::Hochberg => stepped(p, true, |p, rank| p * (m - rank + 1.0)),
-        Adjustment::BenjaminiHochberg => stepped(p, true, |p, rank| p * (m / rank)),
+        Adjustment::Holm => step_down(p, 1.0, |p, rank| p * (m - rank + 1.0)),
+        Adjustment::Hochberg => step_up(p, |p, rank| p * (m - rank + 1.0)),
+        Adjustment::BenjaminiHochberg => step_up(p, |p, rank| p * (m / rank)),
         Adjustment::BenjaminiYekutieli => {
             let harmonic: f64 = (1..=p.len()).rev().map(|k| 1.0 / k as f64).sum();
-            stepped(p, true, |p, rank| p * (m / rank) * harmonic)
+            step_up(p, |p, rank| p * (m / rank) * harmonic)
         }
     })
 }
 
-fn stepped(p: &[f64], down: bool, of: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    let mut ranked: Vec<(usize, f64)> = p.iter().copied().enumerate().collect();
-    ranked.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    let mut values: Vec<(usize, f64)> = ranked
-        .into_iter()
-        .enumerate()
-        .map(|(rank, (index, p))| (index, of(p, rank as f64 + 1.0).min(1.0)))
-        .collect();
-    if down {
-        let mut least = 1.0_f64;
-        for (_, value) in values.iter_mut().rev() {
-            least = least.min(*value);
+/// Holm's correction of logarithms of p-values, which stay finite where p underflows.
+///
+/// # Errors
+/// No p-values, or logarithms that are NaN or above 0.
+pub fn holm_log(log_p: &[f64]) -> Result<Vec<f64>> {
+    check::not_empty("log_p", log_p)?;
+    check::range(
+        "log_p",
+        log_p.iter().all(|log_p| *log_p <= 0.0),
+        "logarithms of 0 or less",
+    )?;
+    let m = log_p.len() as f64;
+    Ok(step_down(log_p, 0.0, |log_p, rank| {
+        log_p + (m - rank + 1.0).ln()
+    }))
+}
+
+/// In ascending order, each at least as large as the one before it and at most `most`.
+fn step_down(p: &[f64], most: f64, of: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    let mut largest = f64::NEG_INFINITY;
+    in_order(p, |ranked| {
+        for (rank, (_, value)) in ranked.iter_mut().enumerate() {
+            largest = of(*value, rank as f64 + 1.0).min(most).max(largest);
+            *value = largest;
+        }
+    })
+}
+
+/// In descending order, each at most as large as the one after it and at most 1.
+fn step_up(p: &[f64], of: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    let mut least = 1.0_f64;
+    in_order(p, |ranked| {
+        for (rank, (_, value)) in ranked.iter_mut().enumerate().rev() {
+            least = least.min(of(*value, rank as f64 + 1.0));
             *value = least;
         }
-    } else {
-        let mut most = 0.0_f64;
-        for (_, value) in &mut values {
-            most = most.max(*value);
-            *value = most;
-        }
-    }
-    values.sort_by_key(|(index, _)| *index);
-    values.into_iter().map(|(_, value)| value).collect()
+    })
+}
+
+/// Changes the values in ascending order, and gives them back in the order in which they came.
+fn in_order(p: &[f64], change: impl FnOnce(&mut [(usize, f64)])) -> Vec<f64> {
+    let mut ranked: Vec<(usize, f64)> = p.iter().copied().enumerate().collect();
+    ranked.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    change(&mut ranked);
+    ranked.sort_by_key(|(index, _)| *index);
+    ranked.into_iter().map(|(_, value)| value).collect()
 }
 
 #[cfg(test)]

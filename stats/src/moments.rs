@@ -207,3 +207,34 @@ pub(crate) fn centred_product(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deviation_of_numacc4_is_that_of_its_doubles_to_twelve_digits() {
+        // NIST's NumAcc4 as doubles: whole numbers of 2^-29, so that sums of squares are exact in integers.
+        let data: Vec<f64> = std::iter::once(10_000_000.2)
+            .chain([10_000_000.1, 10_000_000.3].into_iter().cycle())
+            .take(1_001)
+            .collect();
+        let unit = 2_f64.powi(29);
+        let (mut sum, mut squares) = (0_i128, 0_i128);
+        for value in &data {
+            let steps = (value - 10_000_000.0) * unit;
+            assert_eq!(steps, steps.trunc());
+            #[allow(clippy::cast_possible_truncation)]
+            let steps = steps as i128;
+            sum += steps;
+            squares += steps * steps;
+        }
+        let exact = (1_001 * squares - sum * sum) as f64 / (1_001.0 * 1_000.0);
+        let exact = exact.sqrt() / unit;
+        let moments = Moments::of(&data).unwrap();
+        let found = moments.variance().unwrap().sqrt();
+        assert!((found / exact - 1.0).abs() < 1e-12, "{found} {exact}");
+        let mean = 10_000_000.0 + sum as f64 / 1_001.0 / unit;
+        assert!((moments.mean().unwrap() / mean - 1.0).abs() < 1e-15);
+    }
+}

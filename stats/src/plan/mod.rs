@@ -2,7 +2,9 @@
 //! control arm and real numbers; the treatment has `ratio` times as many.
 
 pub mod means;
+pub mod non_inferiority;
 pub mod proportions;
+pub mod run;
 
 use crate::distribution::normal;
 use crate::{Result, check};

@@ -159,6 +159,9 @@ pub struct MetricResult {
     pub arms: Vec<ArmResult>,
     /// Every treatment against the control.
     pub comparisons: Vec<Comparison>,
+    /// What is to be looked into before this metric is believed; withholds nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub flags: Vec<Check>,
     /// The effects with all units up to a day, where days were given.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub series: Vec<DayResult>,

@@ -1,9 +1,10 @@
 //! The questions that come before any effect: is the split the configured one, did the telemetry arrive, are units in
 //! one variant only, do A/A tests of this installation behave. The first two withhold the verdict.
 
-use super::answer::{Check, CheckName, Status, Trust};
+use super::answer::{Check, CheckName, EffectInterval, Status, Trust};
 use super::input::{Evidence, Phase};
-use crate::trust::{aa, srm};
+use crate::sequential::msprt::Estimate;
+use crate::trust::{aa, srm, twyman};
 use crate::{Result, StatsError};
 
 /// How near the configured split the watched test's alternatives are.
@@ -11,6 +12,34 @@ const CONCENTRATION: f64 = 10_000.0;
 
 /// The level of the A/A tests' own test: a warning, so that a false one costs little.
 const AA_ALPHA: f64 = 0.01;
+
+/// How large lifts usually are, as a standard deviation: most changes of a product bring less than a tenth.
+const USUAL_LIFT: f64 = 0.2;
+
+/// Below this p-value a lift is too good, or too bad, to be likely.
+const TWYMAN_ALPHA: f64 = 0.01;
+
+/// Whether a lift is too large to be likely; nothing where it is not.
+pub(super) fn twyman(variant: &str, lift: EffectInterval) -> Option<Check> {
+    let estimate = Estimate {
+        value: lift.estimate,
+        variance: lift.standard_error * lift.standard_error,
+    };
+    let found = twyman::surprise(estimate, USUAL_LIFT).ok()?;
+    (found.p < TWYMAN_ALPHA).then(|| Check {
+        status: Status::Warn,
+        p: Some(found.p),
+        share: Some(lift.estimate),
+        threshold: Some(TWYMAN_ALPHA),
+        ..unknown(
+            CheckName::Twyman,
+            format!(
+                "{variant}: a lift of {:.0}% is larger than changes usually bring; look for an error first",
+                100.0 * lift.estimate
+            ),
+        )
+    })
+}
 
 /// All checks of the experiment as a whole.
 pub(super) fn all(evidence: &Evidence) -> Result<Trust> {

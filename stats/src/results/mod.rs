@@ -232,7 +232,7 @@ impl<'a> JudgedMetric<'a> {
     fn answer(self, shape: &Shape<'_>, premature: bool, distrust: &[String]) -> MetricResult {
         let metric = self.metric;
         let plan = &shape.evidence.plan;
-        let comparisons = shape
+        let comparisons: Vec<Comparison> = shape
             .treatments()
             .zip(self.comparisons)
             .map(|((_, variant), tested)| match tested {
@@ -265,6 +265,10 @@ impl<'a> JudgedMetric<'a> {
             Data::Ratio { .. } => ("ratio", None),
             Data::Quantile { q, .. } => ("quantile", Some(*q)),
         };
+        let flags = comparisons
+            .iter()
+            .filter_map(|it| checks::twyman(&it.variant, it.numbers.as_ref()?.relative?))
+            .collect();
         MetricResult {
             metric: metric.key.clone(),
             role: metric.role,
@@ -274,6 +278,7 @@ impl<'a> JudgedMetric<'a> {
             minimum_effect: metric.minimum_effect,
             arms: self.arms,
             comparisons,
+            flags,
             series: self.series,
         }
     }

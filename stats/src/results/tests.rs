@@ -451,6 +451,15 @@ fn what_does_not_fit_together_is_refused_by_name() {
 }
 
 #[test]
+fn a_lift_too_good_to_be_likely_is_flagged_and_keeps_its_verdict() {
+    assert!(of(&two_arms(10.5)).unwrap().metrics[0].flags.is_empty());
+    let results = of(&two_arms(18.0)).unwrap();
+    let flag = &results.metrics[0].flags[0];
+    assert_eq!((flag.name, flag.status), (CheckName::Twyman, Status::Warn));
+    assert_eq!(first(&results).verdict, Verdict::Winner);
+}
+
+#[test]
 fn days_become_a_series_that_ends_in_the_whole() {
     let day = |name: &str, control, treatment| Slice {
         phase: 0,

@@ -3,7 +3,7 @@
 
 use crate::log_concave::{GammaLog, log_share};
 use crate::sequential::msprt::Estimate;
-use crate::{Result, StatsError, check};
+use crate::{Result, StatsError, check, many};
 
 /// How much the effects in an attribute's segments differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,12 +33,9 @@ pub fn by_attribute(attributes: &[Vec<Estimate>]) -> Result<Vec<Heterogeneity>> 
         .iter()
         .map(|segments| of_segments(segments))
         .collect::<Result<Vec<_>>>()?;
-    let mut order: Vec<&mut Heterogeneity> = found.iter_mut().collect();
-    order.sort_by(|a, b| a.log_p.total_cmp(&b.log_p));
-    let (mut left, mut before) = (order.len() as f64, f64::NEG_INFINITY);
-    for one in order {
-        one.log_p_adjusted = (one.log_p + left.ln()).min(0.0).max(before);
-        (left, before) = (left - 1.0, one.log_p_adjusted);
+    let log_p: Vec<f64> = found.iter().map(|one| one.log_p).collect();
+    for (one, adjusted) in found.iter_mut().zip(many::holm_log(&log_p)?) {
+        one.log_p_adjusted = adjusted;
     }
     Ok(found)
 }

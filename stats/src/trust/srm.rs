@@ -186,3 +186,44 @@ fn log_rising(a: f64, n: f64) -> f64 {
     }
     crate::distribution::log_gamma_ratio(a, n)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_phase_is_held_against_its_own_weights() {
+        let (before, after) = ([900.0, 100.0], [500.0, 500.0]);
+        let found = phases(&[(&before, &[9.0, 1.0]), (&after, &[1.0, 1.0])]).unwrap();
+        assert_eq!((found.chi2, found.df), (0.0, 2.0));
+        // Pooled, 1400 to 600 fits neither split.
+        let pooled = chi_squared(&[1_400.0, 600.0], &[1.0, 1.0]).unwrap();
+        assert!(pooled.p < 1e-10);
+    }
+
+    #[test]
+    fn statistics_and_degrees_of_freedom_of_phases_add_up() {
+        let (one, other) = ([480.0, 520.0], [310.0, 300.0, 290.0]);
+        let (halves, thirds) = ([1.0, 1.0], [1.0, 1.0, 1.0]);
+        let first = chi_squared(&one, &halves).unwrap();
+        let second = chi_squared(&other, &thirds).unwrap();
+        let both = phases(&[(&one, &halves), (&other, &thirds), (&[0.0, 0.0], &halves)]).unwrap();
+        assert!((both.chi2 - first.chi2 - second.chi2).abs() < 1e-12);
+        assert_eq!(both.df, 3.0);
+    }
+
+    #[test]
+    fn phases_that_say_nothing_are_refused() {
+        let code = |found: Result<Mismatch>| found.unwrap_err().code();
+        assert_eq!(code(phases(&[])), "empty_input");
+        assert_eq!(
+            code(phases(&[(&[0.0, 0.0], &[1.0, 1.0])])),
+            "insufficient_data"
+        );
+        assert_eq!(
+            code(phases(&[(&[1.0, 1.0], &[1.0, 0.0])])),
+            "unexpected_arm"
+        );
+        assert_eq!(code(phases(&[(&[1.0], &[1.0, 1.0])])), "length_mismatch");
+    }
+}
