@@ -9,7 +9,7 @@ WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-stats validate-stats clean fuzz soak
+.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-stats validate-stats clean fuzz soak compose-test
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,6 +43,9 @@ soak: setup build filter ## 100,000 hostile requests, and 500 updates of 1,000 e
 
 fuzz: ## run the fuzz targets, each for FUZZ_SECONDS (60); needs a nightly toolchain
 	@setup/fuzz.sh
+
+compose-test: ## bring the docker-compose stack up, run the demo's story against it, take it down
+	@tests/compose/run
 
 fmt: ## format the code
 	cargo fmt --all
