@@ -7,11 +7,15 @@ use crate::cli::apply::{self, ApplyArgs};
 use crate::cli::audit::{self, AuditArgs};
 use crate::cli::explain::{self, ExplainArgs};
 use crate::cli::export::{self, ExportArgs};
+use crate::cli::exposures::{self, ExposuresArgs};
 use crate::cli::force::{self, ForceArgs};
 use crate::cli::get::{self, GetArgs};
 use crate::cli::life::{self, Life};
+use crate::cli::outcomes::{self, OutcomesArgs};
 use crate::cli::output;
 use crate::cli::peers::{self, ImportArgs};
+use crate::cli::plan::{self, PlanArgs};
+use crate::cli::results::{self, ResultsArgs};
 use crate::cli::simulate::{self, SimulateArgs};
 use crate::cli::status::{self, StatusArgs};
 use crate::clock;
@@ -68,6 +72,14 @@ enum Command {
     Life(Life),
     /// Show who did what, when, from where and why.
     Audit(AuditArgs),
+    /// Say what an experiment came to: trust, effects and verdicts.
+    Results(Box<ResultsArgs>),
+    /// Compute units, power or the smallest effect of an experiment to come; asks no server.
+    Plan(Box<PlanArgs>),
+    /// Report outcomes from a file.
+    Outcomes(Box<OutcomesArgs>),
+    /// Print raw exposures, one a line.
+    Exposures(Box<ExposuresArgs>),
     /// Take made-up units through an experiment and show their split.
     Simulate(Box<SimulateArgs>),
     /// Restore what `export` wrote; or, with --from, make manifests of another system's flags that keep
@@ -102,6 +114,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Status(args) => status::run(args).await,
         Command::Life(life) => life::run(life).await,
         Command::Audit(args) => audit::run(args).await,
+        Command::Results(args) => results::run(*args).await,
+        Command::Plan(args) => plan::run(&args),
+        Command::Outcomes(args) => outcomes::run(*args).await,
+        Command::Exposures(args) => exposures::run(*args).await,
         Command::Simulate(args) => simulate::run(*args).await,
         Command::Completion { shell } => output::print(&completion(shell)),
         Command::Import(args) => peers::run(*args).await,
@@ -171,6 +187,7 @@ pub async fn serve(
         metrics: Arc::clone(&metrics),
         gate,
         store,
+        evidence: None,
         clock: clock::now,
     };
     let stopping = CancellationToken::new();

@@ -22,5 +22,6 @@ pub mod percent;
 pub mod publish;
 pub mod replicas;
 pub mod resources;
+pub mod results;
 pub mod schedule;
 pub mod store;

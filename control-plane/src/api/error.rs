@@ -143,13 +143,13 @@ impl Problem {
     }
 
     /// A body of a type that is not read: 415.
-    pub(super) fn unsupported(given: &str) -> Self {
+    pub(super) fn unsupported(given: &str, read: &str) -> Self {
         let shown: String = given.escape_debug().take(100).collect();
         let given = match shown.as_str() {
             "" => "the body has no content type".to_owned(),
             shown => format!("the body's content type is `{shown}`"),
         };
-        let detail = format!("{given}; send application/json or application/yaml");
+        let detail = format!("{given}; send {read}");
         let (kind, title) = (
             problem!("unsupported-media-type"),
             "The body's type is not read",

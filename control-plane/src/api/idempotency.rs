@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -31,12 +31,27 @@ pub(super) enum Repeat {
     Harmless,
 }
 
+/// The key of a request that names what it brings, where it has one.
+pub(super) fn report_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut keys = headers.get_all(KEY).iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    let bytes = key.as_bytes();
+    let good = (1..=MAX_KEY).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    if good && keys.next().is_none() {
+        return Ok(Some(String::from_utf8_lossy(bytes).into_owned()));
+    }
+    let detail =
+        format!("Idempotency-Key is not one text of 1 to {MAX_KEY} visible ASCII characters");
+    Err(Problem::malformed(detail))
+}
+
 /// Puts the claim of a request that has a key beside it.
 pub(super) async fn claim(request: Request, repeat: Repeat) -> Result<Request, Problem> {
-    let mut keys = request.headers().get_all(KEY).iter();
-    let Some(key) = keys.next() else {
+    if !request.headers().contains_key(KEY) {
         return Ok(request);
-    };
+    }
     match repeat {
         Repeat::Answered => {}
         Repeat::Harmless => return Ok(request),
@@ -45,15 +60,7 @@ pub(super) async fn claim(request: Request, repeat: Repeat) -> Result<Request, P
             return Err(Problem::malformed(detail));
         }
     }
-    let plain = |byte: &u8| byte.is_ascii_graphic();
-    let bytes = key.as_bytes();
-    let good = (1..=MAX_KEY).contains(&bytes.len()) && bytes.iter().all(plain);
-    if !good || keys.next().is_some() {
-        let detail =
-            format!("Idempotency-Key is not one text of 1 to {MAX_KEY} visible ASCII characters");
-        return Err(Problem::malformed(detail));
-    }
-    let key = String::from_utf8_lossy(bytes).into_owned();
+    let key = report_key(request.headers())?.unwrap_or_default();
     let (mut parts, body) = request.into_parts();
     // One byte more than is read: whoever reads it then says that it is too large.
     let body = to_bytes(body, MAX_BODY.saturating_add(1)).await;

@@ -46,11 +46,14 @@ fn format(headers: &HeaderMap) -> Result<Format, Problem> {
     match essence.to_ascii_lowercase().as_str() {
         "application/json" => Ok(Format::Json),
         "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Format::Yaml),
-        _ => Err(Problem::unsupported(&given)),
+        _ => Err(Problem::unsupported(
+            &given,
+            "application/json or application/yaml",
+        )),
     }
 }
 
-async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
+pub(super) async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
     to_bytes(request.into_body(), most).await.map_err(|error| {
         let source = std::error::Error::source(&error);
         if source.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>) {

@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod evaluate;
 mod experiments;
+mod exposures;
 mod fleets;
 mod force;
 mod gate;
@@ -22,9 +23,11 @@ mod layers;
 mod list;
 mod ofrep;
 mod openapi;
+mod outcomes;
 mod pages;
 mod preview;
 mod request;
+mod results;
 mod router;
 mod settings;
 mod simulate;
@@ -33,6 +36,8 @@ mod strict;
 mod switches;
 #[cfg(test)]
 mod tests;
+mod timeline;
+mod units;
 
 pub use error::Problem;
 pub use fleets::{
@@ -45,6 +50,7 @@ pub use router::router;
 
 use crate::clock::Clock;
 use crate::control::Control;
+use crate::evidence::desk::Desk;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use std::sync::Arc;
@@ -62,6 +68,8 @@ pub struct AppState {
     pub gate: Arc<Gate>,
     /// Where keys and the audit are kept.
     pub store: Store,
+    /// Where evidence is kept; nothing where it is not.
+    pub evidence: Option<Arc<Desk>>,
     /// The time of day, for what is written.
     pub clock: Clock,
 }

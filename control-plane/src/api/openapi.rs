@@ -18,7 +18,7 @@ const SECURITY: &str = "key";
 const DESCRIPTION: &str = "Splits live traffic for experiments inside Envoy. What is wrong with a \
     request comes back as `application/problem+json` with a JSON pointer to each fault. \
     Each operation says which role it needs; a role may do what the earlier ones may: \
-    viewer, editor, operator, admin.";
+    viewer, editor, operator, admin. A reporter may only report outcomes, as operators may.";
 
 /// The document of `endpoints`.
 pub(super) fn document(endpoints: &[Endpoint]) -> Value {

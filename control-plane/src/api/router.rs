@@ -5,8 +5,9 @@ use super::auth::authorize;
 use super::endpoint::Endpoint;
 use super::error::Problem;
 use super::{
-    AppState, audit, backup, documents, evaluate, experiments, fleets, force, health, keys, layers,
-    ofrep, pages, settings, simulate, status, switches,
+    AppState, audit, backup, documents, evaluate, experiments, exposures, fleets, force, health,
+    keys, layers, ofrep, outcomes, pages, results, settings, simulate, status, switches, timeline,
+    units,
 };
 use crate::auth::Access;
 use crate::model::cluster::ClusterSpec;
@@ -40,6 +41,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             status::endpoint(),
             evaluate::endpoint(),
             simulate::endpoint(),
+            timeline::endpoint(),
+            results::endpoint(),
+            outcomes::endpoint(),
+            exposures::endpoint(),
+            units::endpoint(),
         ],
         keys::endpoints(),
         ofrep::endpoints(),

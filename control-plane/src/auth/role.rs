@@ -1,4 +1,5 @@
-//! Roles: four steps, each of which may do what the one below may. Which role a change of the model
+//! Roles: four steps, each of which may do what the one below may, and one beside them for programs that
+//! report. Which role a change of the model
 //! needs is the model's to say, see [`crate::model::role`]; the least that an endpoint asks for is said
 //! where the endpoint is, see `api::router`.
 
@@ -8,12 +9,15 @@ use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// What somebody may do. Each role may do what the earlier ones may.
+/// What somebody may do. From [`Role::Viewer`] on, each role may do what the earlier ones may; only the
+/// last two of these may report.
 #[derive(
     Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Reports outcomes, and may do nothing else.
+    Reporter,
     /// Reads the model, the status of proxies, and what would become of a request.
     Viewer,
     /// Writes what no request depends on yet, stops experiments, and signs force tokens.
@@ -35,17 +39,24 @@ pub enum Access {
 
 /// A word that is no role.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Error)]
-#[error("is not a role (expected one of viewer, editor, operator, admin)")]
+#[error("is not a role (expected one of reporter, viewer, editor, operator, admin)")]
 pub struct BadRole;
 
 impl Role {
     /// Every role, least first.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Editor, Self::Operator, Self::Admin];
+    pub const ALL: [Self; 5] = [
+        Self::Reporter,
+        Self::Viewer,
+        Self::Editor,
+        Self::Operator,
+        Self::Admin,
+    ];
 
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Reporter => "reporter",
             Self::Viewer => "viewer",
             Self::Editor => "editor",
             Self::Operator => "operator",
@@ -56,7 +67,12 @@ impl Role {
     /// Whether who has this role may do what asks for `needed`.
     #[must_use]
     pub fn may(self, needed: Self) -> bool {
-        self >= needed
+        match (self, needed) {
+            (Self::Reporter, needed) => needed == Self::Reporter,
+            // Outcomes decide what is found to be better.
+            (role, Self::Reporter) => role >= Self::Operator,
+            (role, needed) => role >= needed,
+        }
     }
 }
 
@@ -83,7 +99,12 @@ mod tests {
     fn each_role_may_do_what_the_earlier_ones_may() {
         for (index, role) in Role::ALL.iter().enumerate() {
             for (other, needed) in Role::ALL.iter().enumerate() {
-                assert_eq!(role.may(*needed), other <= index, "{role} {needed}");
+                let reports = matches!(role, Role::Reporter | Role::Operator | Role::Admin);
+                let may = match needed {
+                    Role::Reporter => reports,
+                    _ => *role != Role::Reporter && other <= index,
+                };
+                assert_eq!(role.may(*needed), may, "{role} {needed}");
             }
         }
     }

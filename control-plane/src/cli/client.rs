@@ -3,7 +3,7 @@
 
 use crate::percent::encode;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -192,7 +192,30 @@ impl ApiClient {
             after: self.timeout,
         };
         let asked = tokio::time::timeout(self.timeout, self.ask(&what, method, path, body));
-        asked.await.map_err(|_| late())?
+        let (bytes, _) = asked.await.map_err(|_| late())??;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|fault| ApiError::Unreadable {
+            fault: format!("the answer is not JSON: {fault}"),
+            what: what.clone(),
+        })
+    }
+
+    /// Reads the lines at `path`, and the cursor of what comes after them.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn lines(&self, path: &str) -> Result<(String, Option<String>), ApiError> {
+        let what = format!("GET {}{path}", self.base);
+        let asked = tokio::time::timeout(self.timeout, self.ask(&what, Method::GET, path, None));
+        let (bytes, headers) = asked.await.map_err(|_| ApiError::Late {
+            what: what.clone(),
+            after: self.timeout,
+        })??;
+        let next = headers.get("x-next-cursor");
+        let next = next.and_then(|next| next.to_str().ok()).map(str::to_owned);
+        Ok((String::from_utf8_lossy(&bytes).into_owned(), next))
     }
 
     async fn ask(
@@ -201,7 +224,7 @@ impl ApiClient {
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<(Bytes, HeaderMap), ApiError> {
         let unreadable = |fault: String| ApiError::Unreadable {
             what: what.to_owned(),
             fault,
@@ -232,6 +255,7 @@ impl ApiClient {
             }
         })?;
         let status = response.status();
+        let headers = response.headers().clone();
         let bytes = response.into_body().collect().await;
         let bytes =
             bytes.map_err(|fault| unreadable(format!("the answer ended early: {fault}")))?;
@@ -243,11 +267,7 @@ impl ApiClient {
                 text: describe(status, &bytes),
             });
         }
-        if bytes.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&bytes)
-            .map_err(|fault| unreadable(format!("the answer is not JSON: {fault}")))
+        Ok((bytes, headers))
     }
 }
 

@@ -73,6 +73,7 @@ impl Server {
             metrics: Arc::default(),
             gate: gate.await.unwrap(),
             store,
+            evidence: None,
             clock: clock::now,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -30,10 +30,10 @@ async fn without_a_key_nothing_is_let_through_that_is_not_open() {
     let server = locked().await;
     let locked = locked_endpoints();
     assert!(locked.len() > 40);
-    for (method, path, _) in locked {
+    for (place, (method, path, _)) in (1_u8..).zip(locked) {
         let request = Request::builder().method(&*method).uri(&path);
         // Each from an address of its own, because too many failures of one are not answered.
-        let peer = SocketAddr::from(([10, 0, 0, 1], 1));
+        let peer = SocketAddr::from(([10, 0, 0, place], 1));
         let request = request.extension(ConnectInfo(peer)).body(Body::from("{}"));
         let answer = server.send(request.unwrap()).await;
         assert_eq!(answer.problem(401), Vec::<String>::new(), "{method} {path}");

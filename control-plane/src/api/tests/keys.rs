@@ -159,6 +159,7 @@ async fn the_first_key_is_made_once_and_opens_everything() {
         proxies: server.fleets.clone(),
         metrics: Arc::default(),
         store: server.store.clone(),
+        evidence: None,
         clock,
     };
     let server = Server {

@@ -5,6 +5,7 @@ mod access;
 mod audit;
 mod backup;
 mod evaluate;
+mod evidence;
 mod fleets;
 mod garbage;
 mod golden;
@@ -22,6 +23,8 @@ use super::fleets::{FleetState, ProxyStatus};
 use super::{AppState, Auth, Gate, router};
 use crate::auth::KeyHash;
 use crate::control::{Control, Publication, Publisher, Rejected};
+use crate::evidence::desk::Desk;
+use crate::evidence::fake;
 use crate::metrics::Metrics;
 use crate::model::{Key, Model};
 use crate::resources::{ResourceChanges, Settings, difference};
@@ -36,6 +39,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tower::ServiceExt;
+use watershed_evidence::{Privacy, UnitHasher};
 
 const KEY: &str = "correct-horse-battery-staple";
 
@@ -83,6 +87,7 @@ struct Server {
     store: Store,
     control: Arc<Control>,
     fleets: Arc<Fleets>,
+    kept: Arc<fake::Kept>,
     folder: TempDir,
 }
 
@@ -137,12 +142,16 @@ impl Server {
         let fleets = Arc::new(Fleets::default());
         let gate = Gate::open(auth, store.clone(), metrics.clone(), clock);
         let gate = gate.await.unwrap();
+        let kept = Arc::new(fake::Kept::default());
+        let units = UnitHasher::new(&[7; 32], Privacy::Hashed);
+        let evidence = Arc::new(Desk::new(kept.clone(), units, 1));
         let state = AppState {
             control: control.clone(),
             proxies: fleets.clone(),
             metrics,
             gate,
             store: store.clone(),
+            evidence: Some(evidence.clone()),
             clock,
         };
         Self {
@@ -150,6 +159,7 @@ impl Server {
             store,
             control,
             fleets,
+            kept,
             folder,
         }
     }
@@ -163,6 +173,7 @@ impl Server {
             metrics: Arc::default(),
             gate: gate.await.unwrap(),
             store: self.store.clone(),
+            evidence: None,
             clock,
         };
         let router = router(state);

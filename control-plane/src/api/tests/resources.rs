@@ -64,7 +64,7 @@ async fn a_document_is_made_read_changed_and_deleted() {
     }
 }
 
-fn stamping(traffic: u32) -> Value {
+pub(super) fn stamping(traffic: u32) -> Value {
     let mut spec = experiment();
     spec["traffic"] = traffic.into();
     spec

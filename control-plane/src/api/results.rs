@@ -1,0 +1,170 @@
+//! `GET /v1/experiments/{key}/results`: what an experiment's evidence comes to. It is asked for and shown
+//! here; what goes into it is [`crate::results`]'s, and the numbers are the statistics'.
+
+use super::AppState;
+use super::documents::missing;
+use super::endpoint::{Endpoint, Verb};
+use super::error::Problem;
+use super::keys::unreadable;
+use super::outcomes::{desk, unanswered};
+use super::request::{Asked, Name};
+use crate::auth::Role;
+use crate::evidence::desk::Desk;
+use crate::model::{Key, Kind};
+use crate::results::{self, Found, LeftOut, UNITS, Wanted, phases};
+use crate::store::Store;
+use crate::store::audit::{Filter, Record};
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use watershed_evidence::StoreError;
+use watershed_stats::results::{Method, Plan, Results};
+
+/// The most changes of an experiment that are read.
+const MOST_CHANGES: u32 = 10_000;
+
+/// Unknown parameters are refused.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ResultsQuery {
+    /// The level over both sides and over all comparisons; 0.05 where not given.
+    alpha: Option<f64>,
+    /// How results are tested; `sequential`, which one may look at at any time, where not given.
+    method: Option<Tested>,
+    /// Units that are planned, over all variants.
+    planned_units: Option<f64>,
+}
+
+/// How results are tested.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Tested {
+    /// Confidence sequences: one may look at any time.
+    Sequential,
+    /// Welch's t, to be looked at once, when the planned units are in.
+    Fixed,
+}
+
+/// The answer.
+#[derive(Serialize, JsonSchema)]
+struct Shown {
+    experiment: Key,
+    /// When it was computed.
+    at: Timestamp,
+    /// Entries that were kept and are not counted yet.
+    behind: u64,
+    /// Units by the variant that they were first given.
+    units: BTreeMap<String, u64>,
+    /// Units that were seen in another variant as well.
+    contaminated: BTreeMap<String, u64>,
+    /// What became of entries and outcomes.
+    #[schemars(schema_with = "object")]
+    counts: watershed_evidence::store::Counts,
+    /// What is not in the results, and why.
+    left_out: LeftOut,
+    /// Trust first, then metrics and guardrails; nothing before anybody was assigned.
+    #[schemars(schema_with = "object_or_null")]
+    results: Option<Results>,
+}
+
+fn object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object"})
+}
+
+fn object_or_null(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": ["object", "null"]})
+}
+
+pub(super) fn endpoint() -> Endpoint {
+    let path = "/v1/experiments/{key}/results";
+    Endpoint::new(Verb::Get, path, Role::Viewer, get)
+        .says(
+            "evidence",
+            "get_results",
+            "What an experiment came to: trust, effects, intervals and verdicts",
+        )
+        .query::<ResultsQuery>()
+        .answers::<Shown>(200, "Results as of now.")
+}
+
+async fn get(
+    State(api): State<AppState>,
+    Name(key): Name,
+    Asked(query): Asked<ResultsQuery>,
+) -> Result<Json<Shown>, Problem> {
+    let plan = query.plan();
+    let model = api.control.model();
+    let experiment = model.experiments.get(&key);
+    let experiment = experiment.ok_or_else(|| missing(Kind::Experiment, &key))?;
+    let desk = desk(&api)?;
+    desk.catch_up(&model).await.map_err(unanswered)?;
+    let mut left_out = LeftOut::default();
+    let wanted = results::wanted(&model, experiment, &mut left_out);
+    let found = found(&desk, &key, &wanted).await.map_err(unanswered)?;
+    let stretches = phases::stretches(&changes(&api.store, &key).await?);
+    let results = if stretches.is_empty() {
+        None
+    } else {
+        let asked = (plan, wanted.as_slice());
+        let evidence = results::evidence(experiment, asked, &stretches, &found, &mut left_out);
+        let results = watershed_stats::results::of(&evidence);
+        Some(results.map_err(|fault| Problem::malformed(fault.to_string()))?)
+    };
+    let summary = found.summary;
+    Ok(Json(Shown {
+        experiment: key,
+        at: (api.clock)(),
+        behind: summary.behind,
+        units: summary.units,
+        contaminated: summary.contaminated,
+        counts: summary.counts,
+        left_out,
+        results,
+    }))
+}
+
+async fn found(desk: &Desk, key: &Key, wanted: &[Wanted]) -> Result<Found, StoreError> {
+    let mut sums = BTreeMap::new();
+    let measures = wanted.iter().map(|it| it.key.as_str()).chain([UNITS]);
+    for measure in measures {
+        match desk.store.sufficient(key.as_str(), measure).await {
+            Ok(sufficient) => drop(sums.insert(measure.to_owned(), sufficient)),
+            // Said of the metric.
+            Err(StoreError::UnknownMeasure(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(Found {
+        summary: desk.store.summary(key.as_str()).await?,
+        sums,
+    })
+}
+
+/// The record of an experiment's changes, newest first.
+async fn changes(store: &Store, key: &Key) -> Result<Vec<Record>, Problem> {
+    let filter = Filter {
+        kind: Some(Kind::Experiment.as_str().to_owned()),
+        key: Some(key.to_string()),
+        limit: MOST_CHANGES,
+        ..Filter::default()
+    };
+    store.audit(&filter).await.map_err(unreadable)
+}
+
+impl ResultsQuery {
+    fn plan(&self) -> Plan {
+        let standard = Plan::default();
+        Plan {
+            alpha: self.alpha.unwrap_or(standard.alpha),
+            method: match self.method {
+                Some(Tested::Fixed) => Method::Fixed,
+                Some(Tested::Sequential) | None => Method::Sequential,
+            },
+            planned_units: self.planned_units,
+            ..standard
+        }
+    }
+}
