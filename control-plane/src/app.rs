@@ -23,6 +23,8 @@ use crate::config::{ServeConfig, StoreConfig};
 use crate::control::Control;
 use crate::demo::model::{self, ModelArgs};
 use crate::demo::{self, DemoArgs};
+use crate::evidence::Evidence;
+use crate::evidence::desk::Desk;
 use crate::evidence::ingest::AccessLogs;
 use crate::leader::Candidate;
 use crate::metrics::Metrics;
@@ -181,7 +183,7 @@ pub async fn serve(
         Arc::clone(&fleets),
         Arc::clone(&registry),
     ));
-    let state = AppState {
+    let mut state = AppState {
         control,
         proxies,
         metrics: Arc::clone(&metrics),
@@ -191,6 +193,16 @@ pub async fn serve(
         clock: clock::now,
     };
     let stopping = CancellationToken::new();
+    let (evidence, keeper) = Evidence::open(
+        &config.evidence,
+        &config.store.database,
+        state.control.watch(),
+        (clock::now, &stopping),
+    )
+    .await?;
+    let writer = getrandom::u64().context("no randomness")?.cast_signed();
+    let desk = Desk::new(Arc::clone(&evidence.store), evidence.units.clone(), writer);
+    state.evidence = Some(Arc::new(desk));
     let leads = join(
         &config.store,
         state.store.clone(),
@@ -203,7 +215,7 @@ pub async fn serve(
     let rest = axum::serve(api, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut services = RoutesBuilder::default();
     Ads::new(fleets, registry).add_to(&mut services);
-    services.add_service(AccessLogs::service(metrics));
+    services.add_service(AccessLogs::service(metrics, evidence));
     let grpc = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -233,6 +245,8 @@ pub async fn serve(
             if let Ok(ended) = tokio::time::timeout(DRAIN, servers).await {
                 ended?;
             }
+            // What came is kept, unless the database does not answer.
+            let _ = tokio::time::timeout(DRAIN, keeper).await;
         }
     }
     Ok(())

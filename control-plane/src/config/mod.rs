@@ -2,11 +2,13 @@
 //! them is here, acting on them is not.
 
 mod api;
+mod evidence;
 mod filter;
 mod store;
 mod xds;
 
 pub use api::{ApiConfig, ConfigError};
+pub use evidence::EvidenceConfig;
 pub use filter::FilterConfig;
 pub use store::StoreConfig;
 pub use xds::XdsConfig;
@@ -25,6 +27,9 @@ pub struct ServeConfig {
     /// Where the model is kept.
     #[command(flatten)]
     pub store: StoreConfig,
+    /// Where evidence is kept.
+    #[command(flatten)]
+    pub evidence: EvidenceConfig,
     /// What proxies are told of the filter.
     #[command(flatten)]
     pub filter: FilterConfig,

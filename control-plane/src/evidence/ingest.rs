@@ -1,7 +1,7 @@
-//! The receiving end of Envoy's gRPC access log: takes every proxy's stream, parses each entry and
-//! counts it. A proxy that sends garbage is counted and logged, and its stream goes on.
+//! The receiving end of Envoy's gRPC access log: takes every proxy's stream, reads each entry, counts it
+//! and hands its exposures on. A proxy that sends garbage is counted and logged, and its stream goes on.
 
-use super::parse::{self, Entry};
+use super::Evidence;
 use crate::metrics::Metrics;
 use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_server::{
     AccessLogService, AccessLogServiceServer,
@@ -12,6 +12,7 @@ use envoy_types::pb::envoy::service::accesslog::v3::{
 };
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming, async_trait};
+use watershed_evidence::entry::{Context, Entry, read};
 
 /// The largest message that is read from a proxy, in bytes. Envoy's default batch is 16 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -19,25 +20,37 @@ pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Receives access logs.
 pub struct AccessLogs {
     metrics: Arc<Metrics>,
+    evidence: Evidence,
 }
 
 impl AccessLogs {
-    /// The gRPC service that counts into `metrics`.
+    /// The gRPC service that counts into `metrics` and keeps what it hears in `evidence`.
     #[must_use]
-    pub fn service(metrics: Arc<Metrics>) -> AccessLogServiceServer<Self> {
-        AccessLogServiceServer::new(Self { metrics }).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    pub fn service(metrics: Arc<Metrics>, evidence: Evidence) -> AccessLogServiceServer<Self> {
+        AccessLogServiceServer::new(Self { metrics, evidence })
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     fn take(&self, node: &str, message: StreamAccessLogsMessage) {
         let Some(LogEntries::HttpLogs(http)) = message.log_entries else {
             return;
         };
-        for entry in &http.log_entry {
-            let parsed = parse::entry(entry);
-            if let Entry::Garbage(fault) = &parsed {
-                tracing::warn!(node, %fault, "unreadable assignment record in an access log");
+        let catalog = self.evidence.catalog();
+        let context = Context {
+            proxy: node,
+            catalog: &catalog,
+            units: &self.evidence.units,
+        };
+        for entry in http.log_entry {
+            let entry = read(entry, context);
+            self.metrics.access_log_entry(entry.label());
+            match entry {
+                Entry::Assigned { exposures, .. } => self.evidence.pipeline.exposures(&exposures),
+                Entry::Garbage(fault) => {
+                    tracing::warn!(node, %fault, "unreadable assignment record in an access log");
+                }
+                Entry::Unassigned | Entry::Unfinished => {}
             }
-            self.metrics.access_log_entry(parsed.outcome());
         }
     }
 }
