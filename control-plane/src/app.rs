@@ -19,7 +19,7 @@ use crate::cli::results::{self, ResultsArgs};
 use crate::cli::simulate::{self, SimulateArgs};
 use crate::cli::status::{self, StatusArgs};
 use crate::clock;
-use crate::config::{ServeConfig, StoreConfig};
+use crate::config::{ServeConfig, StoreConfig, XdsSecurity};
 use crate::control::Control;
 use crate::demo::model::{self, ModelArgs};
 use crate::demo::{self, DemoArgs};
@@ -33,6 +33,7 @@ use crate::replicas;
 use crate::resources::Settings;
 use crate::schedule::driver::Driver;
 use crate::store::Store;
+use crate::tls::{FleetRule, Incoming, RemoteAddress, Security, TlsFiles};
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -46,7 +47,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
@@ -162,6 +162,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let auth = config.api.auth()?;
+    let xds_security = config.xds.security()?;
     let metrics = Arc::new(Metrics::new());
     let fleets = Arc::new(Fleets::default());
     let registry = Registry::new(Arc::clone(&fleets), Arc::clone(&metrics));
@@ -174,9 +175,15 @@ pub async fn serve(
     let control = Control::start(store.clone(), publisher, Arc::clone(&metrics)).await?;
     let gate = gate(auth, &store, Arc::clone(&metrics)).await?;
 
+    let api_security = secure(config.api.tls(), [].into(), &metrics).await?;
+    let xds_security = match xds_security {
+        XdsSecurity::Plaintext => Security::Plaintext,
+        XdsSecurity::Mutual(files, rules) => secure(Some(files), rules.into(), &metrics).await?,
+    };
     let api = bind(config.api.api_address).await?;
     let xds = bind(config.xds.xds_address).await?;
     let addresses = (api.local_addr()?, xds.local_addr()?);
+    warn_of_plaintext(addresses, (&api_security, &xds_security));
     tracing::info!(api = %addresses.0, xds = %addresses.1, %database, "listening");
 
     let proxies = Arc::new(crate::ads::FleetView::new(
@@ -211,7 +218,8 @@ pub async fn serve(
         &stopping,
     )?;
     let schedule = Driver::new(Arc::clone(&state.control), clock::now).run(leads);
-    let router = api::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let router = api::router(state).into_make_service_with_connect_info::<RemoteAddress>();
+    let api = Incoming::new(api, api_security)?;
     let rest = axum::serve(api, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut services = RoutesBuilder::default();
     Ads::new(fleets, registry).add_to(&mut services);
@@ -219,10 +227,9 @@ pub async fn serve(
     let grpc = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .tcp_nodelay(true)
         .add_routes(services.routes())
         .serve_with_incoming_shutdown(
-            TcpListenerStream::new(xds),
+            Incoming::new(xds, xds_security)?,
             stopping.clone().cancelled_owned(),
         );
     if let Some(file) = &config.ready_file {
@@ -290,6 +297,31 @@ fn join(
         stopping.clone(),
     ));
     Ok(candidate.stand(stopping.clone()))
+}
+
+/// What a port shows and asks for.
+async fn secure(
+    files: Option<TlsFiles>,
+    rules: Arc<[FleetRule]>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Security> {
+    let Some(files) = files else {
+        return Ok(Security::Plaintext);
+    };
+    let port = files.port;
+    let newest = files.watch(Arc::clone(metrics), clock::now).await;
+    let newest = newest.with_context(|| format!("TLS for the {port} port"))?;
+    Ok(Security::Tls(newest, rules))
+}
+
+/// Says where others can read along.
+fn warn_of_plaintext((api, xds): (SocketAddr, SocketAddr), security: (&Security, &Security)) {
+    let ports = [("api", api, security.0), ("xds", xds, security.1)];
+    for (port, address, security) in ports {
+        if matches!(security, Security::Plaintext) && !address.ip().is_loopback() {
+            tracing::warn!(port, %address, "without TLS: whoever is on the way reads and changes what is said");
+        }
+    }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

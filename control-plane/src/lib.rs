@@ -25,3 +25,4 @@ pub mod resources;
 pub mod results;
 pub mod schedule;
 pub mod store;
+pub mod tls;

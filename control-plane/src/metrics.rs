@@ -23,6 +23,7 @@ pub struct Metrics {
     xds_nacks: Family<TypeLabels, Counter>,
     xds_proxies: Family<FleetLabels, Gauge>,
     access_log_entries: Family<OutcomeLabels, Counter>,
+    tls_reloads: Family<ReloadLabels, Counter>,
     leader: Gauge,
 }
 
@@ -59,6 +60,12 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct ReloadLabels {
+    port: &'static str,
+    outcome: &'static str,
+}
+
 impl Metrics {
     /// All at zero.
     #[must_use]
@@ -73,6 +80,7 @@ impl Metrics {
             xds_nacks: Family::default(),
             xds_proxies: Family::default(),
             access_log_entries: Family::default(),
+            tls_reloads: Family::default(),
             leader: Gauge::default(),
         };
         metrics.register();
@@ -96,6 +104,8 @@ impl Metrics {
         registry.register("xds_proxies", "Connected proxies", proxies);
         let entries = self.access_log_entries.clone();
         registry.register("access_log_entries", "Access-log entries received", entries);
+        let reloads = self.tls_reloads.clone();
+        registry.register("tls_reloads", "Certificates that changed", reloads);
         let leader = self.leader.clone();
         registry.register("leader", "Whether this replica does timed work", leader);
     }
@@ -158,6 +168,13 @@ impl Metrics {
     pub fn access_log_entry(&self, outcome: &'static str) {
         self.access_log_entries
             .get_or_create(&OutcomeLabels { outcome })
+            .inc();
+    }
+
+    /// Counts new certificates for the port by whether they could be used.
+    pub fn tls_reload(&self, port: &'static str, outcome: &'static str) {
+        self.tls_reloads
+            .get_or_create(&ReloadLabels { port, outcome })
             .inc();
     }
 

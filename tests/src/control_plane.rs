@@ -16,6 +16,7 @@ pub struct ControlPlane {
     api: Port,
     xds: Port,
     arguments: Vec<String>,
+    xds_security: Vec<String>,
     process: Option<Process>,
 }
 
@@ -27,6 +28,7 @@ impl ControlPlane {
             api: Port::reserve(),
             xds: Port::reserve(),
             arguments: Vec::new(),
+            xds_security: vec!["--xds-plaintext".to_owned()],
             process: None,
         }
     }
@@ -36,6 +38,13 @@ impl ControlPlane {
     #[must_use]
     pub fn on(mut self, database_url: &str) -> Self {
         self.move_to(database_url);
+        self
+    }
+
+    /// The same, asking of proxies what these arguments say.
+    #[must_use]
+    pub fn secured(mut self, arguments: Vec<String>) -> Self {
+        self.xds_security = arguments;
         self
     }
 
@@ -79,6 +88,7 @@ impl ControlPlane {
             .arg("--database")
             .arg(self.folder.join("watershed.db"))
             .args(&self.arguments)
+            .args(&self.xds_security)
             .args(arguments)
             .current_dir(&self.folder);
         let log = self.folder.join("control-plane.log");

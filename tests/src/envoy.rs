@@ -144,6 +144,11 @@ impl Envoy {
         self.admin
     }
 
+    /// All that it wrote.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// The end of its log.
     pub fn log_end(&self) -> String {
         self.process.log_end()

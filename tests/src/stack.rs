@@ -35,18 +35,24 @@ impl Stack {
 
     /// [`Stack::start`] with the model in a PostgreSQL database, where its URL is given.
     pub async fn start_on(transport: Transport, database_url: Option<&str>) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("watershed-")
-            .tempdir()
-            .expect("a folder");
+        let folder = folder();
         let mut control_plane = ControlPlane::stopped(folder.path());
         if let Some(url) = database_url {
             control_plane = control_plane.on(url);
         }
         control_plane.start().await;
         let bootstrap = front_proxy(control_plane.xds()).transport(transport);
+        Self::around(control_plane, &bootstrap, folder).await
+    }
+
+    /// Starts the rest around a control plane that runs, and whose database is in `folder`.
+    pub async fn around(
+        control_plane: ControlPlane,
+        bootstrap: &Bootstrap,
+        folder: TempDir,
+    ) -> Self {
         Self {
-            envoy: Envoy::start(folder.path(), &bootstrap).await,
+            envoy: Envoy::start(folder.path(), bootstrap).await,
             control_plane,
             upstreams: upstreams().await,
             listener: Port::reserve(),
@@ -80,13 +86,18 @@ impl Stack {
     /// [`Stack::with_chat`] with the model in a PostgreSQL database, where its URL is given.
     pub async fn with_chat_on(transport: Transport, database_url: Option<&str>) -> Self {
         let stack = Self::start_on(transport, database_url).await;
-        stack.apply_service().await;
-        let api = stack.api();
+        stack.start_chat().await;
+        stack
+    }
+
+    /// Applies all that `chat-model` needs, starts it, and waits until it is known to Envoy.
+    pub async fn start_chat(&self) {
+        self.apply_service().await;
+        let api = self.api();
         api.put("/v1/experiments/chat-model", &documents::chat_model())
             .await;
         api.post("/v1/experiments/chat-model/start").await;
-        stack.until_split().await;
-        stack
+        self.until_split().await;
     }
 
     /// Waits until Envoy has acknowledged `chat-model` and a request is stamped with it. Both, because
@@ -132,6 +143,12 @@ impl Drop for Stack {
             self.folder.disable_cleanup(true);
         }
     }
+}
+
+/// A folder of a story's own.
+pub fn folder() -> TempDir {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("watershed-").tempdir().expect("a folder")
 }
 
 /// The bootstrap of a front proxy that knows only the control plane.

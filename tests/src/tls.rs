@@ -1,21 +1,23 @@
-//! TLS for upstreams. What lives here: an authority of the story's own, its certificates as files, and a
+//! TLS for stories. What lives here: an authority of the story's own, its certificates as files, a
 //! server that takes TLS off what it passes on, asking clients for a certificate of the same
-//! authority. What does not: how the product is told of it.
+//! authority, and a client that looks at what a server shows. What does not: how the product is told
+//! of it.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// A certificate authority whose files lie in a folder.
 #[derive(Debug)]
@@ -56,8 +58,15 @@ impl Authority {
 
     /// A certificate for `name`, as files.
     pub fn issue(&self, name: &str) -> Files {
+        self.issue_with(name, |params| params.subject_alt_names = vec![dns(name)])
+    }
+
+    /// A certificate in files called `name`, of which `change` says more. Files of that name are
+    /// replaced.
+    pub fn issue_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Files {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        let mut params = CertificateParams::default();
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let files = Files {
             certificate: self.folder.join(format!("{name}.pem")),
@@ -66,6 +75,34 @@ impl Authority {
         fs::write(&files.certificate, certificate.pem()).expect("write the certificate");
         fs::write(&files.key, key.serialize_pem()).expect("write the key");
         files
+    }
+
+    /// The certificate that a server at `address` shows to a client with `client`'s.
+    ///
+    /// # Errors
+    /// What went wrong with the handshake, as the client sees it.
+    pub async fn shown_at(&self, address: SocketAddr, client: &Files) -> std::io::Result<Vec<u8>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let pem = "a PEM file of ours";
+        let chain = CertificateDer::from_pem_file(&client.certificate).expect(pem);
+        let key = PrivateKeyDer::from_pem_file(&client.key).expect(pem);
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![chain], key)
+            .expect("a client's configuration");
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await?;
+        let shown = stream.get_ref().1.peer_certificates();
+        let shown = shown
+            .and_then(<[_]>::first)
+            .expect("a server's certificate");
+        Ok(shown.to_vec())
     }
 
     /// What a server named `name` needs to ask for certificates of this authority.
@@ -87,6 +124,24 @@ impl Authority {
             )
             .expect("a server's configuration")
     }
+}
+
+impl Files {
+    /// The certificate itself.
+    pub fn der(&self) -> Vec<u8> {
+        let certificate = CertificateDer::from_pem_file(&self.certificate);
+        certificate.expect("a certificate in PEM").to_vec()
+    }
+}
+
+/// A name of a server.
+pub fn dns(name: &str) -> SanType {
+    SanType::DnsName(name.try_into().expect("a name of a server"))
+}
+
+/// A name that is a URI.
+pub fn uri(name: &str) -> SanType {
+    SanType::URI(name.try_into().expect("a URI"))
 }
 
 /// A server that takes TLS off; gone when dropped.

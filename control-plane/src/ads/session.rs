@@ -154,9 +154,7 @@ fn admit(node: Option<&NodeIdentity>, peer: &Peer) -> Result<(String, FleetSlice
     let slice = node.slice.as_deref();
     let slice = slice.map(|name| key("node.metadata.watershed.slice", name));
     if !peer.may_join(&fleet) {
-        let text =
-            format!("the client certificate does not allow the fleet `{fleet}` (node.cluster)");
-        return Err(Status::permission_denied(text));
+        return Err(peer.refusal(fleet.as_str()));
     }
     let slice = slice.transpose()?;
     Ok((node.id.clone(), FleetSlice { fleet, slice }))

@@ -5,11 +5,12 @@ use super::error::Problem;
 use super::idempotency::{Repeat, claim};
 use crate::auth::{Principal, Role};
 use crate::store::Origin;
+use crate::tls::RemoteAddress;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, header};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// The most characters of a user agent that are kept.
 const MAX_USER_AGENT: usize = 200;
@@ -27,8 +28,8 @@ pub(super) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|ConnectInfo(address)| address.ip().to_canonical());
+    let peer = request.extensions().get::<ConnectInfo<RemoteAddress>>();
+    let peer = peer.map(|ConnectInfo(RemoteAddress(address))| address.ip().to_canonical());
     let principal = api.gate.admit(request.headers(), peer).await?;
     api.gate.permit(&principal, needed)?;
     let origin = origin(request.headers(), peer);

@@ -5,9 +5,11 @@ use crate::percent::encode;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -25,7 +27,7 @@ pub struct ApiClient {
     base: String,
     key: Option<String>,
     timeout: Duration,
-    http: Client<HttpConnector, Full<Bytes>>,
+    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 /// Why there is no answer, or no good one.
@@ -73,17 +75,28 @@ pub enum ApiError {
 }
 
 impl ApiClient {
-    /// A client of the API at `base` (`http://host:port`) that signs its requests with `key`.
+    /// A client of the API at `base` (`http://host:port` or `https://host:port`) that signs its requests
+    /// with `key`. The certificate's authority has to be one that the system trusts.
     #[must_use]
     pub fn new(base: &str, key: Option<String>) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT));
+        let mut roots = RootCertStore::empty();
+        if base.starts_with("https:") {
+            // What cannot be read among them cannot vouch for anybody.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
         Self {
             base: base.trim_end_matches('/').to_owned(),
             key,
             timeout: ANSWER,
-            http: Client::builder(TokioExecutor::new()).build(connector),
+            http: client(roots),
         }
+    }
+
+    /// The same, trusting these authorities and no other.
+    #[must_use]
+    pub fn trusting(mut self, roots: RootCertStore) -> Self {
+        self.http = client(roots);
+        self
     }
 
     /// The same, waiting for an answer as long as this.
@@ -269,6 +282,23 @@ impl ApiClient {
         }
         Ok((bytes, headers))
     }
+}
+
+fn client(roots: RootCertStore) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.enforce_http(false);
+    // Whoever was first has set the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let tls = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector);
+    Client::builder(TokioExecutor::new()).build(connector)
 }
 
 /// What the audit names the client.

@@ -1,6 +1,9 @@
 //! Which control plane a command speaks to, and with which key: the arguments that all of them share.
 
 use super::client::ApiClient;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::time::Duration;
 
 /// Where the API is.
@@ -36,13 +39,26 @@ pub struct ServerArgs {
         help_heading = "Server"
     )]
     timeout: Duration,
+    /// The CAs that sign the control plane's certificate, in PEM; those that the system trusts without.
+    #[arg(
+        long,
+        env = "WATERSHED_CA",
+        value_name = "FILE",
+        value_parser = authorities,
+        help_heading = "Server"
+    )]
+    ca: Option<RootCertStore>,
 }
 
 impl ServerArgs {
     /// A client of it.
     #[must_use]
     pub fn client(&self) -> ApiClient {
-        ApiClient::new(&self.server, self.api_key.clone()).within(self.timeout)
+        let client = ApiClient::new(&self.server, self.api_key.clone()).within(self.timeout);
+        match &self.ca {
+            Some(roots) => client.trusting(roots.clone()),
+            None => client,
+        }
     }
 }
 
@@ -53,15 +69,31 @@ impl std::fmt::Debug for ServerArgs {
             .field("server", &self.server)
             .field("api_key", &key)
             .field("timeout", &self.timeout)
+            .field("ca", &self.ca)
             .finish()
     }
 }
 
 fn url(text: &str) -> Result<String, &'static str> {
-    let expected = "expected http://HOST:PORT; for TLS, go through a proxy beside you";
+    let expected = "expected http://HOST:PORT or https://HOST:PORT";
     let url: http::Uri = text.parse().map_err(|_| expected)?;
-    let is_http = url.scheme_str() == Some("http") && url.host().is_some_and(|it| !it.is_empty());
+    let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+    let is_http = is_http && url.host().is_some_and(|it| !it.is_empty());
     is_http.then(|| text.to_owned()).ok_or(expected)
+}
+
+fn authorities(file: &str) -> Result<RootCertStore, String> {
+    let pem = std::fs::read(file).map_err(|fault| fault.to_string())?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let added = certificate.map_err(|fault| fault.to_string());
+        let added = added.and_then(|it| roots.add(it).map_err(|fault| fault.to_string()));
+        added.map_err(|fault| format!("{fault} (expected certificates in PEM)"))?;
+    }
+    if roots.is_empty() {
+        return Err("there is no certificate in it (expected certificates in PEM)".to_owned());
+    }
+    Ok(roots)
 }
 
 fn key(text: &str) -> Result<String, &'static str> {
@@ -84,13 +116,18 @@ mod tests {
 
     #[test]
     fn what_is_no_server_key_or_time_is_refused_before_anything_is_sent() {
-        for good in ["http://localhost:18080", "http://[::1]:80/", "http://a"] {
+        for good in [
+            "http://localhost:18080",
+            "http://[::1]:80/",
+            "http://a",
+            "https://a",
+        ] {
             assert!(url(good).is_ok(), "{good}");
         }
         for bad in [
             "",
             "localhost:18080",
-            "https://a",
+            "https://",
             "http://",
             "ftp://a",
             "http:// a",
@@ -100,6 +137,11 @@ mod tests {
         assert!(key("wsk_abc").is_ok());
         for bad in ["", "a b", "é", "a\n"] {
             assert!(key(bad).is_err(), "{bad:?}");
+        }
+        let garbage = tempfile::NamedTempFile::new().unwrap();
+        let garbage = garbage.path().to_str().unwrap();
+        for bad in ["", "/nowhere/ca.pem", garbage] {
+            assert!(authorities(bad).is_err(), "{bad}");
         }
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["", "0", "-1", "1e9", "soon", "NaN"] {

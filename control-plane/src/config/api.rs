@@ -4,6 +4,7 @@ use crate::api::{Auth, KeySource, OpenId};
 use crate::auth::limit::Rate;
 use crate::auth::oidc::Provider;
 use crate::auth::{KeyHash, Role};
+use crate::tls::TlsFiles;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -34,6 +35,23 @@ pub struct ApiConfig {
     /// any number.
     #[arg(long, value_name = "NUMBER", default_value_t = 200)]
     pub api_rate_limit: u32,
+    /// The certificate that the API shows, with its intermediate ones, in PEM; HTTP without. This file
+    /// and the key are read again when they change.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WATERSHED_API_TLS_CERT",
+        requires = "api_tls_key"
+    )]
+    pub api_tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, in PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WATERSHED_API_TLS_KEY",
+        requires = "api_tls_cert"
+    )]
+    pub api_tls_key: Option<PathBuf>,
     /// Whose tokens count beside keys.
     #[command(flatten)]
     pub open_id: OpenIdConfig,
@@ -113,6 +131,18 @@ impl ApiConfig {
         })
     }
 
+    /// The files of its certificate, where it speaks HTTPS.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            port: "api",
+            certificate: self.api_tls_cert.clone()?,
+            key: self.api_tls_key.clone()?,
+            client_ca: None,
+            protocols: &[b"http/1.1"],
+        })
+    }
+
     fn rate(&self) -> Option<Rate> {
         let per_second = f64::from(self.api_rate_limit);
         let rate = Rate {
@@ -161,6 +191,8 @@ impl std::fmt::Debug for ApiConfig {
             .field("insecure_open_api", &self.insecure_open_api)
             .field("api_rate_limit", &self.api_rate_limit)
             .field("open_id", &self.open_id)
+            .field("api_tls_cert", &self.api_tls_cert)
+            .field("api_tls_key", &self.api_tls_key)
             .finish()
     }
 }
@@ -176,6 +208,8 @@ mod tests {
             insecure_open_api: open,
             api_rate_limit: 200,
             open_id: OpenIdConfig::default(),
+            api_tls_cert: None,
+            api_tls_key: None,
         };
         config.auth()
     }
@@ -206,6 +240,8 @@ mod tests {
             insecure_open_api: false,
             api_rate_limit: 200,
             open_id: OpenIdConfig::default(),
+            api_tls_cert: None,
+            api_tls_key: None,
         };
         assert!(!format!("{config:?}").contains("0123"));
     }

@@ -11,7 +11,7 @@ pub use api::{ApiConfig, ConfigError};
 pub use evidence::EvidenceConfig;
 pub use filter::FilterConfig;
 pub use store::StoreConfig;
-pub use xds::XdsConfig;
+pub use xds::{XdsConfig, XdsConfigError, XdsSecurity};
 
 use std::path::PathBuf;
 

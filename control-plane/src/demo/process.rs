@@ -102,7 +102,7 @@ async fn spawn_control_plane(
         .arg(wasm)
         .arg("--ready-file")
         .arg(&ready_file)
-        .arg("--insecure-open-api")
+        .args(["--insecure-open-api", "--xds-plaintext"])
         .stdin(Stdio::null())
         .stdout(append(&log)?)
         .stderr(append(&log)?)

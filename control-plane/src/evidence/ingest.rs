@@ -2,7 +2,9 @@
 //! and hands its exposures on. A proxy that sends garbage is counted and logged, and its stream goes on.
 
 use super::Evidence;
+use crate::ads::Peer;
 use crate::metrics::Metrics;
+use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_server::{
     AccessLogService, AccessLogServiceServer,
 };
@@ -61,15 +63,33 @@ impl AccessLogService for AccessLogs {
         &self,
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
+        let peer = request.extensions().get::<Peer>().cloned();
+        let peer = peer.unwrap_or_default();
         let mut stream = request.into_inner();
         let mut node = String::new();
         while let Some(mut message) = stream.message().await? {
             // Only the first message of a stream carries the identifier.
             if let Some(identifier) = message.identifier.take() {
-                node = identifier.node.map(|n| n.id).unwrap_or_default();
+                let told = identifier.node.unwrap_or_default();
+                admit(&told, &peer)?;
+                node = told.id;
             }
             self.take(&node, message);
         }
         Ok(Response::new(StreamAccessLogsResponse {}))
     }
+}
+
+/// Lets no proxy give evidence for a fleet that its certificate is not good for.
+fn admit(node: &Node, peer: &Peer) -> Result<(), Status> {
+    if peer.may_join_named(&node.cluster) {
+        return Ok(());
+    }
+    let refusal = peer.refusal(&node.cluster);
+    tracing::warn!(
+        node = node.id,
+        reason = refusal.message(),
+        "access log refused"
+    );
+    Err(refusal)
 }

@@ -166,6 +166,7 @@ async fn a_database_that_is_none_stops_the_start_with_its_path() {
             "--wasm-path",
             "/filter.wasm",
             "--insecure-open-api",
+            "--xds-plaintext",
             "--database",
         ])
         .arg(&database)

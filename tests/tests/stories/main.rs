@@ -25,6 +25,7 @@ mod mesh;
 mod noticing_traps;
 mod openfeature;
 mod outage;
+mod proxy_certificates;
 mod readme;
 mod replicas;
 mod rollback;

@@ -6,6 +6,7 @@ use crate::api::router::endpoints;
 use crate::auth::limit::Rate;
 use crate::auth::{Access, Role};
 use crate::model::role;
+use crate::tls::RemoteAddress;
 use axum::extract::ConnectInfo;
 use std::net::SocketAddr;
 
@@ -34,7 +35,9 @@ async fn without_a_key_nothing_is_let_through_that_is_not_open() {
         let request = Request::builder().method(&*method).uri(&path);
         // Each from an address of its own, because too many failures of one are not answered.
         let peer = SocketAddr::from(([10, 0, 0, place], 1));
-        let request = request.extension(ConnectInfo(peer)).body(Body::from("{}"));
+        let request = request
+            .extension(ConnectInfo(RemoteAddress(peer)))
+            .body(Body::from("{}"));
         let answer = server.send(request.unwrap()).await;
         assert_eq!(answer.problem(401), Vec::<String>::new(), "{method} {path}");
         let challenge = answer.header("www-authenticate");
