@@ -57,6 +57,7 @@ pub(super) fn endpoint() -> Endpoint {
             "About ten thousand exposures, or with `follow` all that come; `x-next-cursor` says where to \
              go on. With `text/csv` in `Accept`, or `format=csv`, as CSV.",
         )
+        .answers_text("text/csv; charset=utf-8", "The same as CSV.")
 }
 
 /// What is read, and what is written of it.

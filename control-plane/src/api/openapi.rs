@@ -194,10 +194,12 @@ fn responses(operation: &Operation, problem: &Schema, generator: &mut SchemaGene
     let mut responses = Map::new();
     for answer in &operation.answers {
         let preview = operation.previews && answer.status == 200;
-        responses.insert(
-            answer.status.to_string(),
-            response(answer, preview, generator),
-        );
+        let made = response(answer, preview, generator);
+        match responses.get_mut(&answer.status.to_string()) {
+            // Another form of the same answer.
+            Some(known) => also(known, &made),
+            None => drop(responses.insert(answer.status.to_string(), made)),
+        }
     }
     if operation.previews && !responses.contains_key("200") {
         let schema = generator.subschema_for::<Preview>();
@@ -214,6 +216,15 @@ fn responses(operation: &Operation, problem: &Schema, generator: &mut SchemaGene
     });
     responses.insert("default".to_owned(), problem);
     responses.into()
+}
+
+/// Adds the content types of `other` to those of `response`.
+fn also(response: &mut Value, other: &Value) {
+    let known = response.get_mut("content").and_then(Value::as_object_mut);
+    let more = other.get("content").and_then(Value::as_object);
+    if let (Some(known), Some(more)) = (known, more) {
+        known.extend(more.clone());
+    }
 }
 
 fn response(answer: &Answer, preview: bool, generator: &mut SchemaGenerator) -> Value {

@@ -58,7 +58,7 @@ pub(super) async fn reported(args: &OutcomesArgs) -> anyhow::Result<String> {
         faults,
     } = sum;
     let shown = format!("{accepted} accepted, {duplicate} duplicate, {refused} refused\n");
-    anyhow::ensure!(refused == 0, "{}{faults}", shown);
+    anyhow::ensure!(refused == 0, "{shown}{faults}");
     Ok(shown)
 }
 

@@ -130,7 +130,7 @@ fn told(answer: &Value, results: &Results) -> String {
                 numbers.map_or_else(dash, |it| interval(&it.absolute)),
                 numbers
                     .and_then(|it| it.relative.as_ref())
-                    .map_or_else(dash, |it| interval(it)),
+                    .map_or_else(dash, interval),
                 numbers.map_or_else(dash, |it| format!("{:.3e}", it.p_adjusted)),
                 comparison.map_or_else(|| "control".to_owned(), verdict),
             ]);

@@ -32,7 +32,7 @@ fn measure(design: &MetricDesign) -> Measure {
         } => Measure::ratio(source(numerator), source(denominator)),
     };
     measure.window = Some(i64::from(design.window.get()).saturating_mul(1_000_000));
-    measure.cap = design.cap.map(|cap| cap.get());
+    measure.cap = design.cap.map(super::super::model::strategy::Real::get);
     measure
 }
 

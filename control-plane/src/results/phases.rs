@@ -31,15 +31,16 @@ pub fn stretches(records: &[Record]) -> Vec<Stretch> {
     let mut is_open = false;
     for record in records.iter().rev() {
         let day = day(record.event.at);
-        let said = record.after.as_ref().and_then(|after| serves(after));
+        let said = record.after.as_ref().and_then(serves);
         let goes_on = match (&said, stretches.last()) {
             (Some((weights, salt)), Some(last)) => last.weights == *weights && last.salt == *salt,
             _ => false,
         };
-        if is_open && !goes_on {
-            if let Some(last) = stretches.last_mut() {
-                last.last = Some(day);
-            }
+        if is_open
+            && !goes_on
+            && let Some(last) = stretches.last_mut()
+        {
+            last.last = Some(day);
         }
         is_open = said.is_some();
         match (said, stretches.last_mut()) {

@@ -11,7 +11,7 @@ const KEY: &str = "a-key-for-schemathesis-0123456789";
 /// For each operation. A run of them takes about a minute; the phase `coverage` would take two more.
 const EXAMPLES: &str = "20";
 
-/// Schemathesis, where `setup/schemathesis.sh` has brought it.
+/// Schemathesis, where `setup/packages.sh` has brought it.
 fn schemathesis(folder: &Path) -> Option<Command> {
     let packages = binaries::repository().join(".schemathesis/packages");
     if !packages.join("schemathesis").is_dir() {
@@ -50,7 +50,7 @@ fn run(mut command: Command, url: &str) -> Output {
 async fn every_request_that_the_document_allows_gets_an_answer_that_it_allows() {
     let folder = tempfile::tempdir().unwrap();
     let Some(command) = schemathesis(folder.path()) else {
-        println!("skipped: there is no Schemathesis; setup/schemathesis.sh brings it");
+        println!("skipped: there is no Schemathesis; setup/packages.sh brings it");
         return;
     };
     let mut control_plane = ControlPlane::stopped(folder.path());

@@ -36,7 +36,7 @@ for index in range(int(sys.argv[2])):
     }))
 "#;
 
-/// Python with OpenFeature, where `setup/openfeature.sh` has brought it.
+/// Python with OpenFeature, where `setup/packages.sh` has brought it.
 fn python() -> Option<Command> {
     let packages = binaries::repository().join(".openfeature/packages");
     if !packages.join("openfeature").is_dir() {
@@ -61,7 +61,7 @@ fn experiment(variants: &Value, traffic: u32, layer: &str) -> Value {
 #[tokio::test]
 async fn the_official_provider_gets_what_the_proxies_give() {
     let Some(mut python) = python() else {
-        println!("skipped: there is no OpenFeature provider; setup/openfeature.sh brings it");
+        println!("skipped: there is no OpenFeature provider; setup/packages.sh brings it");
         return;
     };
     let folder = tempfile::tempdir().unwrap();

@@ -317,7 +317,7 @@ fn texts_dates_and_links_are_read_with_care() {
     spec.owner = Some("  ".to_owned());
     spec.decision_date = Some("2026-02-30".to_owned());
     spec.primary_metric = Some("Latency p99".to_owned());
-    spec.guardrails = vec!["errors".to_owned(), "errors".to_owned()];
+    spec.guardrails = vec!["error_rate".to_owned(), "error_rate".to_owned()];
     spec.links = yaml(
         "[{name: x, url: 'javascript:alert(1)'}, {name: y, url: 'https://example.com/t/1'}, {name: z, url: /t}]",
     );

@@ -4,6 +4,7 @@ use super::*;
 use crate::model::builtin_metric;
 use crate::model::duration::Seconds;
 use crate::model::metric::{Measure, MetricSpec, Seen, Source};
+use crate::model::strategy::Real;
 use std::sync::Arc;
 
 fn metric(name: &str, spec: &str) -> Change {
@@ -44,7 +45,7 @@ fn a_metric_says_all_that_it_can() {
         Measure::Mean(Source::Outcome(key("cost_usd")))
     );
     assert_eq!(design.window, Seconds::new(43_200));
-    assert_eq!(design.cap.map(|cap| cap.get()), Some(10.5));
+    assert_eq!(design.cap.map(Real::get), Some(10.5));
     let slow = "{type: ratio, numerator: {exposure: latency_ms}, denominator: {exposure: requests}, direction: decrease}";
     let model = apply(&model, &metric("slow", slow));
     assert_eq!(
