@@ -9,6 +9,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::http::{Request, send};
+
 /// A running echo; gone when dropped.
 #[derive(Debug)]
 pub struct Echo {
@@ -20,11 +22,21 @@ pub struct Echo {
 impl Echo {
     /// An echo on a free port, that calls itself `name` in its answers.
     pub async fn start(name: &'static str) -> Self {
+        Self::before(name, None).await
+    }
+
+    /// An application in the middle of a path: each request makes one of its own to `next`, with the
+    /// headers of a trace and of an assignment that came in, and gives back what `next` answered.
+    pub async fn relay(name: &'static str, next: SocketAddr) -> Self {
+        Self::before(name, Some(next)).await
+    }
+
+    async fn before(name: &'static str, next: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("the bound address");
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(name, BufReader::new(stream)));
+                tokio::spawn(serve(name, next, BufReader::new(stream)));
             }
         });
         Self { address, server }
@@ -38,7 +50,11 @@ impl Drop for Echo {
 }
 
 /// Answers requests until the peer has no more; a peer that sends no HTTP is left alone.
-async fn serve(name: &str, mut stream: BufReader<TcpStream>) -> Option<()> {
+async fn serve(
+    name: &str,
+    next: Option<SocketAddr>,
+    mut stream: BufReader<TcpStream>,
+) -> Option<()> {
     loop {
         let mut head = vec![line(&mut stream).await?];
         loop {
@@ -49,13 +65,16 @@ async fn serve(name: &str, mut stream: BufReader<TcpStream>) -> Option<()> {
         }
         let headers = headers(&head);
         let length = body(&mut stream, &headers).await?;
-        let answer = json!({
-            "upstream": name,
-            "request": head.first(),
-            "headers": headers,
-            "body_length": length,
-        });
-        let answer = answer.to_string();
+        let answer = match next {
+            Some(next) => send(next, &passed_on(&headers)).await.ok()?.text(),
+            None => json!({
+                "upstream": name,
+                "request": head.first(),
+                "headers": headers,
+                "body_length": length,
+            })
+            .to_string(),
+        };
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             answer.len()
@@ -63,6 +82,16 @@ async fn serve(name: &str, mut stream: BufReader<TcpStream>) -> Option<()> {
         let answer = [head, answer].concat();
         stream.get_mut().write_all(answer.as_bytes()).await.ok()?;
     }
+}
+
+/// What an application lets through of what came in: nothing but these.
+fn passed_on(headers: &Value) -> Request {
+    ["x-unit", "x-experiment-id", "x-variant", "baggage"]
+        .iter()
+        .filter_map(|name| Some((*name, headers[*name].as_str()?)))
+        .fold(Request::get("/"), |request, (name, value)| {
+            request.header(name, value)
+        })
 }
 
 /// Names in lower case; several values of one are joined with a comma.
@@ -114,7 +143,7 @@ async fn line(stream: &mut BufReader<TcpStream>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Connection, Request};
+    use crate::http::Connection;
 
     #[tokio::test]
     async fn what_was_sent_comes_back_also_in_chunks() {

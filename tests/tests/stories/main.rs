@@ -22,6 +22,7 @@ mod hostile_requests;
 mod kubernetes;
 mod life;
 mod live_weights;
+mod manifests;
 mod mesh;
 mod noticing_traps;
 mod openfeature;

@@ -1,7 +1,10 @@
 //! One request, one answer along its whole path: what a proxy at the edge has stamped, one inside keeps.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 use watershed_tests::Standalone;
+use watershed_tests::echo::Echo;
 use watershed_tests::http::Request;
 
 /// An experiment on `x-unit` that gives everybody `variant`, of `a` (served by `stable-a`) and `b`
@@ -60,8 +63,11 @@ async fn inside() -> Standalone {
 
 /// A proxy at the edge in front of it, which gives everybody `a`.
 async fn edge(inside: &Standalone) -> Standalone {
+    edge_before(inside.gateway()).await
+}
+
+async fn edge_before(upstream: SocketAddr) -> Standalone {
     let experiments = [stamping("front", "a"), stamping("shared", "a")];
-    let upstream = inside.gateway();
     Standalone::start(&configuration("EDGE", &experiments), |bootstrap| {
         bootstrap.cluster("stable-a", upstream)
     })
@@ -95,6 +101,23 @@ async fn what_the_edge_has_stamped_is_kept_and_served_inside() {
     );
     let inherited = "wasmcustom.watershed.assignment.experiment.shared.variant.a";
     inside.envoy.admin().until_stat(inherited, 2).await;
+    edge.envoy.assert_filter_unharmed().await;
+    inside.envoy.assert_filter_unharmed().await;
+}
+
+#[tokio::test]
+async fn one_assignment_is_kept_from_the_edge_through_a_service_and_its_sidecar_to_the_model() {
+    let mut inside = inside().await;
+    let service = Echo::relay("service", inside.gateway()).await;
+    let mut edge = edge_before(service.address).await;
+    for unit in ["u", "v", "w"] {
+        let request = Request::get("/").header("x-unit", unit);
+        assert_eq!(
+            stamp(&edge.echo(&request).await),
+            ("front,shared,own", "a,a,a", "stable-a"),
+            "the sidecar would have given {unit} b of its own"
+        );
+    }
     edge.envoy.assert_filter_unharmed().await;
     inside.envoy.assert_filter_unharmed().await;
 }
