@@ -37,3 +37,6 @@ pub const CLUSTER_HEADER: &str = "x-watershed-cluster";
 pub const EXPERIMENT_HEADER: &str = "x-experiment-id";
 /// The request header that names the variants, in the order of [`EXPERIMENT_HEADER`].
 pub const VARIANT_HEADER: &str = "x-variant";
+/// The response header in which an upstream tells what came of a request: `cost_usd=0.014,
+/// output_tokens=412`.
+pub const OUTCOME_HEADER: &str = "x-experiment-outcome";

@@ -1,24 +1,16 @@
 //! Envoy listeners: one per address of a fleet, with the filter by ECDS, routes by RDS and the access
-//! log back to the control plane.
+//! log back to the control plane (see `access_log`).
 
-use super::wire::{ads, any, millis, socket, yes};
-use super::XDS_CLUSTER;
+use super::access_log::access_log;
+use super::wire::{ads, any, socket, yes};
 use crate::model::service::Listener as Address;
-use envoy_types::pb::envoy::config::accesslog::v3::{AccessLog, AccessLogFilter, HeaderFilter, access_log, access_log_filter};
-use envoy_types::pb::envoy::config::core::v3::grpc_service::{EnvoyGrpc, TargetSpecifier};
-use envoy_types::pb::envoy::config::core::v3::{ApiVersion, ExtensionConfigSource, GrpcService};
+use envoy_types::pb::envoy::config::core::v3::ExtensionConfigSource;
 use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain, Listener, filter};
-use envoy_types::pb::envoy::config::route::v3::{HeaderMatcher, header_matcher};
-use envoy_types::pb::envoy::extensions::access_loggers::grpc::v3::{CommonGrpcAccessLogConfig, HttpGrpcAccessLogConfig};
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{HttpConnectionManager, HttpFilter, Rds, http_filter};
 use prost::Name;
-use watershed_proto::{EXPERIMENT_HEADER, RECORD_FILTER_STATE};
-
-/// How long an access-log entry may wait for company before it is sent.
-const LOG_FLUSH_MS: u32 = 1_000;
 
 /// The name of the listener on `address`, and of its routes and filter.
 pub(super) fn name(address: &Address) -> String {
@@ -87,49 +79,5 @@ fn router() -> HttpFilter {
             any(&Router::default()),
         )),
         ..Default::default()
-    }
-}
-
-/// Every assigned request, with the filter's record, to the control plane.
-fn access_log() -> AccessLog {
-    let common = CommonGrpcAccessLogConfig {
-        log_name: "watershed".to_owned(),
-        grpc_service: Some(GrpcService {
-            target_specifier: Some(TargetSpecifier::EnvoyGrpc(EnvoyGrpc {
-                cluster_name: XDS_CLUSTER.to_owned(),
-                ..Default::default()
-            })),
-            ..Default::default()
-        }),
-        transport_api_version: ApiVersion::V3.into(),
-        buffer_flush_interval: Some(millis(LOG_FLUSH_MS)),
-        filter_state_objects_to_log: vec![RECORD_FILTER_STATE.to_owned()],
-        ..Default::default()
-    };
-    AccessLog {
-        name: "envoy.access_loggers.http_grpc".to_owned(),
-        filter: Some(assigned_only()),
-        config_type: Some(access_log::ConfigType::TypedConfig(any(
-            &HttpGrpcAccessLogConfig {
-                common_config: Some(common),
-                ..Default::default()
-            },
-        ))),
-    }
-}
-
-/// The filter strips the header from clients, so it is there exactly where a request was assigned.
-fn assigned_only() -> AccessLogFilter {
-    let header = HeaderMatcher {
-        name: EXPERIMENT_HEADER.to_owned(),
-        header_match_specifier: Some(header_matcher::HeaderMatchSpecifier::PresentMatch(true)),
-        ..Default::default()
-    };
-    AccessLogFilter {
-        filter_specifier: Some(access_log_filter::FilterSpecifier::HeaderFilter(
-            HeaderFilter {
-                header: Some(header),
-            },
-        )),
     }
 }

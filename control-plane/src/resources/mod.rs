@@ -1,6 +1,7 @@
 //! xDS resources from the model: pure, so that a change can be checked before it is stored, shown
 //! before it is made, and pinned by golden files. Sending them is [`crate::ads`]'s.
 
+mod access_log;
 mod cluster;
 mod detour;
 mod difference;
