@@ -19,13 +19,15 @@ use crate::cli::results::{self, ResultsArgs};
 use crate::cli::simulate::{self, SimulateArgs};
 use crate::cli::status::{self, StatusArgs};
 use crate::clock;
-use crate::config::{ServeConfig, StoreConfig, XdsSecurity};
+use crate::config::{ServeConfig, StoreConfig, TelemetryConfig, XdsSecurity};
 use crate::control::Control;
 use crate::demo::model::{self, ModelArgs};
 use crate::demo::{self, DemoArgs};
 use crate::evidence::Evidence;
+use crate::evidence::accounts::Accounts;
 use crate::evidence::desk::Desk;
 use crate::evidence::ingest::AccessLogs;
+use crate::evidence::stats_sink::StatsSink;
 use crate::leader::Candidate;
 use crate::metrics::Metrics;
 use crate::publish::FleetPublisher;
@@ -51,6 +53,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
 use tracing_subscriber::EnvFilter;
+use watershed_evidence::reconcile::Reconciler;
 
 /// Splits live traffic for experiments inside Envoy, and decides from a control plane.
 #[derive(Debug, clap::Parser)]
@@ -190,10 +193,12 @@ pub async fn serve(
         Arc::clone(&fleets),
         Arc::clone(&registry),
     ));
+    let accounts = accounts(&config.telemetry, &metrics);
     let mut state = AppState {
         control,
         proxies,
         metrics: Arc::clone(&metrics),
+        accounts: Arc::clone(&accounts),
         gate,
         store,
         evidence: None,
@@ -207,6 +212,7 @@ pub async fn serve(
         (clock::now, &stopping),
     )
     .await?;
+    metrics.watch(evidence.pipeline.clone());
     let writer = getrandom::u64().context("no randomness")?.cast_signed();
     let desk = Desk::new(Arc::clone(&evidence.store), evidence.units.clone(), writer);
     state.evidence = Some(Arc::new(desk));
@@ -223,7 +229,15 @@ pub async fn serve(
     let rest = axum::serve(api, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut services = RoutesBuilder::default();
     Ads::new(fleets, registry).add_to(&mut services);
-    services.add_service(AccessLogs::service(metrics, evidence));
+    let counters = StatsSink::service(Arc::clone(&metrics), Arc::clone(&accounts));
+    services.add_service(counters);
+    let access_logs = AccessLogs {
+        metrics,
+        evidence,
+        accounts,
+        clock: clock::now,
+    };
+    services.add_service(access_logs.service());
     let grpc = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -257,6 +271,14 @@ pub async fn serve(
         }
     }
     Ok(())
+}
+
+/// The account of what arrives, empty.
+fn accounts(config: &TelemetryConfig, metrics: &Arc<Metrics>) -> Arc<Accounts> {
+    let began = clock::now().as_microsecond();
+    let reconciler = Reconciler::new(began, config.settle());
+    let threshold = config.telemetry_missing_over;
+    Arc::new(Accounts::new(reconciler, threshold, Arc::clone(metrics)))
 }
 
 /// Opens the gate. Where nobody could come in yet, it makes the first key and shows it, this once.

@@ -1,12 +1,22 @@
 //! What the control plane counts about itself, in the text format that Prometheus reads. Label
 //! values are words of ours or keys of the model, never text that a caller chose.
 
+mod bounded;
+mod evidence;
+mod telemetry;
+mod traffic;
+
+pub use traffic::Traffic;
+
+use evidence::PipelineCounters;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use telemetry::Telemetry;
+use watershed_evidence::pipeline::Pipeline;
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -24,6 +34,9 @@ pub struct Metrics {
     xds_proxies: Family<FleetLabels, Gauge>,
     access_log_entries: Family<OutcomeLabels, Counter>,
     tls_reloads: Family<ReloadLabels, Counter>,
+    telemetry: Telemetry,
+    traffic: Traffic,
+    pipeline: PipelineCounters,
     leader: Gauge,
 }
 
@@ -81,6 +94,9 @@ impl Metrics {
             xds_proxies: Family::default(),
             access_log_entries: Family::default(),
             tls_reloads: Family::default(),
+            telemetry: Telemetry::default(),
+            traffic: Traffic::default(),
+            pipeline: PipelineCounters::default(),
             leader: Gauge::default(),
         };
         metrics.register();
@@ -106,6 +122,9 @@ impl Metrics {
         registry.register("access_log_entries", "Access-log entries received", entries);
         let reloads = self.tls_reloads.clone();
         registry.register("tls_reloads", "Certificates that changed", reloads);
+        self.telemetry.register(registry);
+        self.traffic.register(registry);
+        registry.register_collector(Box::new(self.pipeline.clone()));
         let leader = self.leader.clone();
         registry.register("leader", "Whether this replica does timed work", leader);
     }
@@ -176,6 +195,23 @@ impl Metrics {
         self.tls_reloads
             .get_or_create(&ReloadLabels { port, outcome })
             .inc();
+    }
+
+    /// What is missing of the telemetry.
+    #[must_use]
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// What the traffic of experiments is like.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// From now on tells what `pipeline` counts, too.
+    pub fn watch(&self, pipeline: Pipeline) {
+        self.pipeline.watch(pipeline);
     }
 
     /// Everything as text.

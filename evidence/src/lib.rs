@@ -3,8 +3,8 @@
 //! A tour: [`entry`] reads one access-log entry of Envoy into [`Exposure`]s, with units as [`unit`]
 //! writes them and the served variant as the [`catalog`] knows it. [`Outcome`]s come from a response
 //! header ([`header`]) or from applications. [`attribution`] says to what an outcome counts, [`sums`]
-//! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive. [`block`] is what the log
-//! keeps, [`fold`] makes units of it, and what an [`EvidenceStore`] promises is in [`store`]; [`sqlite`]
+//! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive, as
+//! [`reconcile`] finds it out. [`block`] is what the log keeps, [`fold`] makes units of it, and what an [`EvidenceStore`] promises is in [`store`]; [`sqlite`]
 //! is one, and [`pipeline`] brings evidence into it.
 //!
 //! What does not live here: gRPC and HTTP servers (the control plane's), and statistics (`stats`): this
@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod outcomes;
 pub mod pipeline;
 pub mod recent;
+pub mod reconcile;
 pub mod sketch;
 pub mod sqlite;
 pub mod store;

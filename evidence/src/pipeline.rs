@@ -123,7 +123,7 @@ impl Pipeline {
     }
 
     /// Takes in what an entry says.
-    pub fn exposures(&self, exposures: &[Exposure]) {
+    pub fn exposures(&self, exposures: &[Exposure], mut taken: impl FnMut(&Exposure)) {
         let shared = &self.0;
         let mut gathering = shared.gathering();
         let gathering = &mut *gathering;
@@ -132,6 +132,7 @@ impl Pipeline {
                 shared.counters.dropped(&it.experiment);
             } else if gathering.exposures.push(it, &mut gathering.recent) {
                 shared.counters.taken(&it.execution.proxy, &it.experiment);
+                taken(it);
             } else {
                 shared.counters.duplicate();
             }

@@ -50,6 +50,7 @@ pub use router::router;
 
 use crate::clock::Clock;
 use crate::control::Control;
+use crate::evidence::accounts::Accounts;
 use crate::evidence::desk::Desk;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -64,6 +65,8 @@ pub struct AppState {
     pub proxies: Arc<dyn ProxyStatus>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What arrived of what proxies counted.
+    pub accounts: Arc<Accounts>,
     /// Who is let in.
     pub gate: Arc<Gate>,
     /// Where keys and the audit are kept.

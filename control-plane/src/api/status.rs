@@ -8,6 +8,7 @@ use super::error::Problem;
 use super::fleets::{Accepted, FleetState, ProxyState, Refusal};
 use super::request::Name;
 use crate::auth::Role;
+use crate::evidence::accounts::Telemetry;
 use crate::model::decision::Decision;
 use crate::model::lifecycle::State as Life;
 use crate::model::{Experiment, Key, Kind, Model};
@@ -38,6 +39,8 @@ struct Status {
     overdue: bool,
     weights: BTreeMap<Key, u32>,
     fleets: BTreeMap<Key, FleetReport>,
+    /// How much of its evidence arrived.
+    telemetry: Telemetry,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -87,6 +90,7 @@ async fn get(State(api): State<AppState>, Name(key): Name) -> Result<Json<Status
     let weights = experiment
         .variants()
         .map(|v| (v.design.key.clone(), v.design.weight));
+    let telemetry = api.accounts.telemetry(key.as_str());
     Ok(Json(Status {
         experiment: key,
         revision: experiment.meta.revision,
@@ -96,6 +100,7 @@ async fn get(State(api): State<AppState>, Name(key): Name) -> Result<Json<Status
         overdue: experiment.is_overdue((api.clock)()),
         weights: weights.collect(),
         fleets: fleets.collect(),
+        telemetry,
     }))
 }
 

@@ -157,6 +157,7 @@ fn table(statuses: &[Value], each_proxy: bool) -> String {
     if each_proxy {
         for status in statuses {
             shown.push_str(&proxies(status));
+            shown.push_str(&telemetry(status));
         }
     }
     shown
@@ -199,6 +200,27 @@ fn proxies(status: &Value) -> String {
     } else {
         String::new()
     }
+}
+
+/// How much of the evidence is missing, where anybody counts.
+fn telemetry(status: &Value) -> String {
+    let Some(telemetry) = status.get("telemetry") else {
+        return String::new();
+    };
+    let Some(missing) = telemetry.get("missing").and_then(Value::as_f64) else {
+        return String::new();
+    };
+    let word = if flag(telemetry, "telemetry_missing") {
+        "TELEMETRY MISSING"
+    } else {
+        "telemetry"
+    };
+    format!(
+        "\n{word}: {} of {} counted assignments arrived, {:.2}% did not\n",
+        cell(telemetry, "arrived"),
+        cell(telemetry, "counted"),
+        missing * 100.0
+    )
 }
 
 /// Where a watch shows itself.
@@ -301,6 +323,16 @@ mod tests {
         );
         let nobody = json!({"experiment": "x", "state": "draft", "revision": 1, "fleets": {}});
         assert!(table(&[nobody], false).contains("x           draft  1         -      -"));
+    }
+
+    #[test]
+    fn what_is_missing_of_the_evidence_is_told_below() {
+        let mut lossy = status(2, 0);
+        lossy["telemetry"] =
+            json!({"counted": 200, "arrived": 150, "missing": 0.25, "telemetry_missing": true});
+        let told = "\nTELEMETRY MISSING: 150 of 200 counted assignments arrived, 25.00% did not\n";
+        assert!(table(&[lossy.clone()], true).ends_with(told));
+        assert!(!table(&[lossy], false).contains("TELEMETRY"));
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl Server {
             control: control.await.unwrap(),
             proxies: Arc::new(FleetView::new(Arc::clone(&fleets), registry)),
             metrics: Arc::default(),
+            accounts: crate::evidence::accounts::Accounts::of_nobody(),
             gate: gate.await.unwrap(),
             store,
             evidence: None,

@@ -5,12 +5,14 @@ mod api;
 mod evidence;
 mod filter;
 mod store;
+mod telemetry;
 mod xds;
 
 pub use api::{ApiConfig, ConfigError};
 pub use evidence::EvidenceConfig;
 pub use filter::FilterConfig;
 pub use store::StoreConfig;
+pub use telemetry::TelemetryConfig;
 pub use xds::{XdsConfig, XdsConfigError, XdsSecurity};
 
 use std::path::PathBuf;
@@ -33,6 +35,9 @@ pub struct ServeConfig {
     /// What proxies are told of the filter.
     #[command(flatten)]
     pub filter: FilterConfig,
+    /// When telemetry counts as missing.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
     /// A file to write once everything listens: `{"api": "ADDRESS", "xds": "ADDRESS"}`.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,

@@ -1,10 +1,10 @@
 //! The receiving end of Envoy's gRPC access log: takes every proxy's stream, reads each entry, counts it
 //! and hands its exposures on. A proxy that sends garbage is counted and logged, and its stream goes on.
 
-use super::Evidence;
-use crate::ads::Peer;
+use super::accounts::Accounts;
+use super::{Evidence, origin};
+use crate::clock::Clock;
 use crate::metrics::Metrics;
-use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_server::{
     AccessLogService, AccessLogServiceServer,
 };
@@ -14,6 +14,7 @@ use envoy_types::pb::envoy::service::accesslog::v3::{
 };
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming, async_trait};
+use watershed_evidence::Exposure;
 use watershed_evidence::entry::{Context, Entry, read};
 
 /// The largest message that is read from a proxy, in bytes. Envoy's default batch is 16 KiB.
@@ -21,16 +22,21 @@ pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Receives access logs.
 pub struct AccessLogs {
-    metrics: Arc<Metrics>,
-    evidence: Evidence,
+    /// Where traffic is counted.
+    pub metrics: Arc<Metrics>,
+    /// What keeps exposures.
+    pub evidence: Evidence,
+    /// Where it is entered which of them arrived.
+    pub accounts: Arc<Accounts>,
+    /// Says how late an entry is.
+    pub clock: Clock,
 }
 
 impl AccessLogs {
-    /// The gRPC service that counts into `metrics` and keeps what it hears in `evidence`.
+    /// The gRPC service of it.
     #[must_use]
-    pub fn service(metrics: Arc<Metrics>, evidence: Evidence) -> AccessLogServiceServer<Self> {
-        AccessLogServiceServer::new(Self { metrics, evidence })
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    pub fn service(self) -> AccessLogServiceServer<Self> {
+        AccessLogServiceServer::new(self).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     fn take(&self, node: &str, message: StreamAccessLogsMessage) {
@@ -47,13 +53,26 @@ impl AccessLogs {
             let entry = read(entry, context);
             self.metrics.access_log_entry(entry.label());
             match entry {
-                Entry::Assigned { exposures, .. } => self.evidence.pipeline.exposures(&exposures),
+                Entry::Assigned { exposures, .. } => self.keep(node, &exposures),
                 Entry::Garbage(fault) => {
                     tracing::warn!(node, %fault, "unreadable assignment record in an access log");
                 }
                 Entry::Unassigned | Entry::Unfinished => {}
             }
         }
+    }
+
+    /// Only what is taken in has arrived: neither what came twice nor what there was no room for.
+    fn keep(&self, node: &str, exposures: &[Exposure]) {
+        let traffic = self.metrics.traffic();
+        if let Some(newest) = exposures.last() {
+            traffic.arrived(&newest.execution, (self.clock)().as_microsecond());
+        }
+        self.evidence.pipeline.exposures(exposures, |taken| {
+            traffic.exposure(taken);
+            let began = taken.execution.time;
+            self.accounts.arrived(node, &taken.experiment, began);
+        });
     }
 }
 
@@ -63,33 +82,16 @@ impl AccessLogService for AccessLogs {
         &self,
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
-        let peer = request.extensions().get::<Peer>().cloned();
-        let peer = peer.unwrap_or_default();
+        let peer = origin::peer(&request);
         let mut stream = request.into_inner();
         let mut node = String::new();
         while let Some(mut message) = stream.message().await? {
             // Only the first message of a stream carries the identifier.
             if let Some(identifier) = message.identifier.take() {
-                let told = identifier.node.unwrap_or_default();
-                admit(&told, &peer)?;
-                node = told.id;
+                node = origin::admit(identifier.node, &peer, "access log")?;
             }
             self.take(&node, message);
         }
         Ok(Response::new(StreamAccessLogsResponse {}))
     }
-}
-
-/// Lets no proxy give evidence for a fleet that its certificate is not good for.
-fn admit(node: &Node, peer: &Peer) -> Result<(), Status> {
-    if peer.may_join_named(&node.cluster) {
-        return Ok(());
-    }
-    let refusal = peer.refusal(&node.cluster);
-    tracing::warn!(
-        node = node.id,
-        reason = refusal.message(),
-        "access log refused"
-    );
-    Err(refusal)
 }

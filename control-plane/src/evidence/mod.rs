@@ -1,8 +1,11 @@
 //! What Envoy says happened: access-log entries received ([`ingest`]), read with what the model says of
-//! variants ([`catalog`], pure), and handed to the pipeline of `watershed-evidence`. What does not live
-//! here: reading an entry, keeping it, and statistics over it.
+//! variants ([`catalog`], pure), and handed to the pipeline of `watershed-evidence`; and what proxies'
+//! counters say (pure, [`counters`]; received, [`stats_sink`]), held against it ([`accounts`]). What does
+//! not live here: reading an entry, keeping it, and statistics over it.
 
+pub mod accounts;
 pub mod catalog;
+pub mod counters;
 pub mod desk;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -10,6 +13,8 @@ pub mod ingest;
 mod keeper;
 pub mod lines;
 pub mod measures;
+mod origin;
 pub mod report;
+pub mod stats_sink;
 
 pub use keeper::Evidence;

@@ -121,11 +121,14 @@ fn outcome(key: &str) -> Outcome {
 #[tokio::test]
 async fn what_goes_in_is_kept_once_and_folded() {
     let it = running(1 << 20);
-    it.pipeline.exposures(&[
-        exposure("u-1", "a", 5),
-        exposure("u-1", "a", 5),
-        exposure("u-2", "b", 6),
-    ]);
+    it.pipeline.exposures(
+        &[
+            exposure("u-1", "a", 5),
+            exposure("u-1", "a", 5),
+            exposure("u-2", "b", 6),
+        ],
+        |_| {},
+    );
     assert_eq!(
         it.pipeline
             .outcomes(vec![outcome("x"), outcome("y"), outcome("x")])
@@ -155,8 +158,10 @@ async fn while_the_database_is_gone_evidence_waits_up_to_its_bound_and_what_is_d
     };
     let mut sent = 0_u64;
     while dropped() < 100 {
-        it.pipeline
-            .exposures(&[exposure("u-1", "a", i64::try_from(sent).unwrap())]);
+        it.pipeline.exposures(
+            &[exposure("u-1", "a", i64::try_from(sent).unwrap())],
+            |_| {},
+        );
         sent += 1;
         if sent.is_multiple_of(50) {
             tokio::task::yield_now().await;
@@ -195,7 +200,7 @@ async fn outcomes_that_cannot_be_kept_are_refused_and_may_be_sent_again() {
 #[tokio::test]
 async fn what_was_gathered_is_kept_before_it_ends() {
     let it = running(1 << 20);
-    it.pipeline.exposures(&[exposure("u-1", "a", 5)]);
+    it.pipeline.exposures(&[exposure("u-1", "a", 5)], |_| {});
     it.stop.cancel();
     it.driver.await.unwrap();
     assert_eq!(it.pipeline.counters().entries_kept(), 1);
@@ -205,7 +210,7 @@ async fn what_was_gathered_is_kept_before_it_ends() {
 async fn a_clock_that_goes_backwards_loses_nothing() {
     let it = running(1 << 20);
     for time in [9_000_000_000, 5, -3, i64::MIN, i64::MAX] {
-        it.pipeline.exposures(&[exposure("u-1", "a", time)]);
+        it.pipeline.exposures(&[exposure("u-1", "a", time)], |_| {});
     }
     until(async || it.gate.summary("chat").await.unwrap().counts.exposures == 5).await;
     assert_eq!(it.gate.summary("chat").await.unwrap().units["a"], 1);

@@ -158,6 +158,7 @@ async fn the_first_key_is_made_once_and_opens_everything() {
         control: server.control.clone(),
         proxies: server.fleets.clone(),
         metrics: Arc::default(),
+        accounts: Accounts::of_nobody(),
         store: server.store.clone(),
         evidence: None,
         clock,

@@ -23,6 +23,7 @@ use super::fleets::{FleetState, ProxyStatus};
 use super::{AppState, Auth, Gate, router};
 use crate::auth::KeyHash;
 use crate::control::{Control, Publication, Publisher, Rejected};
+use crate::evidence::accounts::Accounts;
 use crate::evidence::desk::Desk;
 use crate::evidence::fake;
 use crate::metrics::Metrics;
@@ -149,6 +150,7 @@ impl Server {
             control: control.clone(),
             proxies: fleets.clone(),
             metrics,
+            accounts: Accounts::of_nobody(),
             gate,
             store: store.clone(),
             evidence: Some(evidence.clone()),
@@ -171,6 +173,7 @@ impl Server {
             control: control.clone(),
             proxies: self.fleets.clone(),
             metrics: Arc::default(),
+            accounts: Accounts::of_nobody(),
             gate: gate.await.unwrap(),
             store: self.store.clone(),
             evidence: None,
