@@ -8,6 +8,7 @@ mod tests;
 
 use crate::catalog::Catalog;
 use crate::exposure::{Execution, Exposure, Reason};
+use crate::header;
 use crate::unit::UnitHasher;
 use envoy_types::pb::envoy::data::accesslog::v3::{AccessLogType, HttpAccessLogEntry};
 use envoy_types::pb::google::protobuf::{Any, BytesValue};
@@ -97,7 +98,13 @@ pub fn read(mut entry: HttpAccessLogEntry, context: Context<'_>) -> Entry {
         Ok(record) => record,
         Err(fault) => return Entry::Garbage(fault),
     };
-    let (mut execution, outcome_garbage) = execution::of(entry, context.proxy);
+    let (mut execution, mut outcome_garbage) = execution::of(entry, context.proxy);
+    if !record.outcome_header.is_empty() {
+        // The filter kept the header from the client, and so from the log.
+        let parsed = header::parse(&String::from_utf8_lossy(&record.outcome_header));
+        execution.outcomes = parsed.outcomes;
+        outcome_garbage = parsed.garbage;
+    }
     execution.service = record.service;
     execution.config_version = record.config_version;
     let execution = Arc::new(execution);

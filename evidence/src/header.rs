@@ -2,8 +2,8 @@
 //! `x-experiment-outcome: cost_usd=0.014, output_tokens=412`. Pure; it is bounded, and what cannot be
 //! read is counted and costs the others nothing.
 
-/// The header's name.
-pub const OUTCOME_HEADER: &str = "x-experiment-outcome";
+pub use watershed_proto::OUTCOME_HEADER;
+
 /// How many outcomes of one header are read.
 pub const MAX_OUTCOMES: usize = 16;
 /// How many bytes of a header are read.

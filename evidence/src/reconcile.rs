@@ -164,10 +164,9 @@ impl Reconciler {
 impl Pending {
     /// The proxy says that there were `more` assignments up to `time`.
     fn tell(&mut self, time: Micros, more: u64) {
+        let is_full = self.told.len() >= MAX_SLOTS;
         match self.told.back_mut() {
-            Some(newest) if self.told.len() >= MAX_SLOTS => {
-                newest.1 = newest.1.saturating_add(more);
-            }
+            Some(newest) if is_full => newest.1 = newest.1.saturating_add(more),
             _ => self.told.push_back((time, more)),
         }
     }

@@ -34,6 +34,13 @@ unsafe extern "C" {
         length: *mut usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_length: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
         name: *const u8,
@@ -150,6 +157,27 @@ pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
     ok("get_header_map_pairs", status).map(|()| bytes)
 }
 
+/// The first value of a response header; one that is not there is empty.
+pub(crate) fn response_header(name: &str) -> Result<Vec<u8>, HostError> {
+    let (mut data, mut length) = (null_mut(), 0);
+    let (name, name_length) = (name.as_ptr(), name.len());
+    // SAFETY: see the top of this file; both out-pointers live until the call is over.
+    let status = unsafe {
+        proxy_get_header_map_value(
+            RESPONSE_HEADERS,
+            name,
+            name_length,
+            &raw mut data,
+            &raw mut length,
+        )
+    };
+    let bytes = owned(data, length);
+    match status {
+        NOT_FOUND => Ok(Vec::new()),
+        status => ok("get_header_map_value", status).map(|()| bytes),
+    }
+}
+
 pub(crate) fn set_request_header(name: &str, value: &[u8]) -> Result<(), HostError> {
     set_header(REQUEST_HEADERS, name, value)
 }
@@ -183,9 +211,16 @@ pub(crate) fn add_response_header(name: &str, value: &[u8]) -> Result<(), HostEr
 }
 
 pub(crate) fn remove_request_header(name: &str) -> Result<(), HostError> {
+    remove_header(REQUEST_HEADERS, name)
+}
+
+pub(crate) fn remove_response_header(name: &str) -> Result<(), HostError> {
+    remove_header(RESPONSE_HEADERS, name)
+}
+
+fn remove_header(map: u32, name: &str) -> Result<(), HostError> {
     // SAFETY: see the top of this file.
-    let status =
-        unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     ok("remove_header_map_value", status)
 }
 

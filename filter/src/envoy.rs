@@ -72,6 +72,19 @@ impl Host for Envoy {
         abi::add_response_header(name, value)
     }
 
+    fn response_header(&self, name: &str) -> Result<Vec<u8>, HostError> {
+        abi::response_header(name)
+    }
+
+    fn remove_response_header(&self, name: &str) -> Result<(), HostError> {
+        abi::remove_response_header(name)
+    }
+
+    fn filter_state(&self, name: &str) -> Result<Vec<u8>, HostError> {
+        // What we left is found by its bare name.
+        abi::property(name)
+    }
+
     fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), HostError> {
         abi::set_property(name, value)
     }

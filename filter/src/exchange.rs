@@ -3,6 +3,7 @@
 
 use crate::body::Expected;
 use crate::header_map::HeaderMap;
+use crate::hidden;
 use crate::host::{Host, HostError};
 use crate::request::Active;
 use crate::response::ResponseHeader;
@@ -35,12 +36,19 @@ enum Phase {
         limit: usize,
     },
     /// The request goes on, and these are for its response.
-    Decided(Vec<ResponseHeader>),
+    Decided(Answer),
+}
+
+/// What is to become of the response.
+#[derive(Debug, Default)]
+struct Answer {
+    headers: Vec<ResponseHeader>,
+    hides_outcome: bool,
 }
 
 impl Default for Phase {
     fn default() -> Self {
-        Self::Decided(Vec::new())
+        Self::Decided(Answer::default())
     }
 }
 
@@ -89,14 +97,18 @@ impl Exchange {
 
     /// Takes the response's headers.
     pub fn on_response_headers(&mut self, host: &impl Host) {
-        let Phase::Decided(headers) = &mut self.phase else {
+        let Phase::Decided(answer) = &mut self.phase else {
             // Somebody else has answered before the body was there.
             return;
         };
-        for header in std::mem::take(headers) {
+        let answer = std::mem::take(answer);
+        for header in answer.headers {
             if header.write(host).is_err() {
                 self.active.counters().host_failed(host);
             }
+        }
+        if answer.hides_outcome && hidden::hide(host).is_err() {
+            self.active.counters().host_failed(host);
         }
     }
 
@@ -133,7 +145,7 @@ impl Exchange {
             }
         }
         let response = self.active.decide(host, headers, service, None)?;
-        Ok(Phase::Decided(response))
+        Ok(self.decided(response, service))
     }
 
     fn on_body_end(&mut self, host: &impl Host, buffered: usize) {
@@ -171,7 +183,14 @@ impl Exchange {
         let headers = Headers::new(&pairs);
         let service = self.active.plan().service_of(headers);
         let response = self.active.decide(host, headers, service, body)?;
-        Ok(Phase::Decided(response))
+        Ok(self.decided(response, service))
+    }
+
+    fn decided(&self, headers: Vec<ResponseHeader>, service: Option<&Service>) -> Phase {
+        Phase::Decided(Answer {
+            headers,
+            hides_outcome: self.active.hides_outcomes(service),
+        })
     }
 
     /// Whatever fails, the request goes on.

@@ -57,6 +57,11 @@ impl FakeHost {
         body.clone_into(&mut self.body.borrow_mut());
     }
 
+    /// What the upstream answers.
+    pub(crate) fn respond(&self, headers: &[Pair]) {
+        headers.clone_into(&mut self.response.borrow_mut());
+    }
+
     /// Every value of a response header.
     pub(crate) fn response_values(&self, name: &str) -> Vec<String> {
         values(&self.response.borrow(), name)
@@ -169,6 +174,30 @@ impl Host for FakeHost {
         let mut headers = self.headers.borrow_mut();
         headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name.as_bytes()));
         Ok(())
+    }
+
+    fn response_header(&self, name: &str) -> Result<Vec<u8>, HostError> {
+        self.call("response_header")?;
+        let headers = self.response.borrow();
+        let named = |(other, _): &&Pair| other.eq_ignore_ascii_case(name.as_bytes());
+        Ok(headers
+            .iter()
+            .find(named)
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default())
+    }
+
+    fn remove_response_header(&self, name: &str) -> Result<(), HostError> {
+        self.call("remove_response_header")?;
+        let mut headers = self.response.borrow_mut();
+        headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name.as_bytes()));
+        Ok(())
+    }
+
+    fn filter_state(&self, name: &str) -> Result<Vec<u8>, HostError> {
+        self.call("filter_state")?;
+        assert_eq!(name, RECORD_PROPERTY);
+        Ok(self.record.borrow().clone().unwrap_or_default())
     }
 
     fn set_filter_state(&self, name: &str, value: &[u8]) -> Result<(), HostError> {

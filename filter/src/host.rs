@@ -97,6 +97,25 @@ pub trait Host {
     /// [`HostError`].
     fn add_response_header(&self, name: &str, value: &[u8]) -> Result<(), HostError>;
 
+    /// The first value of a response header; empty where there is none. Valid as
+    /// [`Host::set_response_header`].
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn response_header(&self, name: &str) -> Result<Vec<u8>, HostError>;
+
+    /// Removes every value of a response header. Valid as [`Host::set_response_header`].
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn remove_response_header(&self, name: &str) -> Result<(), HostError>;
+
+    /// What [`Host::set_filter_state`] left under this name; empty where it left nothing.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn filter_state(&self, name: &str) -> Result<Vec<u8>, HostError>;
+
     /// Leaves `value` in the request's filter state, under `wasm.{name}`.
     ///
     /// # Errors

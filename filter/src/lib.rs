@@ -37,6 +37,7 @@ pub mod exchange;
 #[cfg(test)]
 mod fake;
 pub mod header_map;
+pub mod hidden;
 pub mod host;
 pub mod parked;
 pub mod pins;

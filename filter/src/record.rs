@@ -43,6 +43,16 @@ pub struct Assignment<'a, F> {
     pub features: F,
 }
 
+/// The most that is kept of what an upstream says came of a request, in bytes: one more than is read, so
+/// that what was cut is known for it.
+const MAX_OUTCOME_BYTES: usize = 2_049;
+
+/// Adds what the upstream said came of the request to a record's bytes. Fields may come in any order.
+pub fn add_outcome(record: &mut Vec<u8>, header: &[u8]) {
+    let kept = header.get(..MAX_OUTCOME_BYTES).unwrap_or(header);
+    block(6, kept, record);
+}
+
 impl Record<'_> {
     /// The message's bytes.
     #[must_use]
@@ -144,10 +154,19 @@ mod tests {
             cluster: texts.2,
             routing_rule: texts.3,
             assignments,
+            outcome_header: Vec::new(),
         })
     }
 
     proptest! {
+        #[test]
+        fn an_outcome_joins_whatever_is_there(record in any_record(), header: Vec<u8>) {
+            let mut bytes = record.encode_to_vec();
+            add_outcome(&mut bytes, &header);
+            let whole = wire::AssignmentRecord { outcome_header: header, ..record };
+            prop_assert_eq!(wire::AssignmentRecord::decode(&bytes[..]).unwrap(), whole);
+        }
+
         #[test]
         fn the_bytes_are_those_of_the_generated_message(record in any_record()) {
             let borrowed = Record {

@@ -52,6 +52,13 @@ impl Active {
         &self.counters
     }
 
+    /// Whether what upstreams say of outcomes is kept from whoever asked: from clients, but not from a
+    /// hop that may want to log it, too.
+    #[must_use]
+    pub fn hides_outcomes(&self, service: Option<&Service>) -> bool {
+        self.plan.trust() != Trust::Mesh && service.is_some_and(Service::has_experiments)
+    }
+
     /// Decides one request and writes what the upstream gets; the headers that the response is to
     /// get.
     ///

@@ -237,3 +237,59 @@ proptest! {
         prop_assert!(unit.is_some());
     }
 }
+
+/// What an edge keeps of an upstream's answer with these headers; the record's outcome, and what the
+/// client sees of the header.
+fn answered(user: bool, answer: &[(&str, &str)]) -> (Option<Vec<u8>>, Vec<String>, FakeHost) {
+    let host = FakeHost::default();
+    let mut exchange = exchange(&host);
+    let mut headers = vec![(":method", "GET"), (":authority", "h"), (":path", "/")];
+    headers.extend(user.then_some(("x-user", "u")));
+    host.request(&pairs(&headers), 0);
+    let _ = exchange.on_request_headers(&host, true);
+    host.respond(&pairs(answer));
+    exchange.on_response_headers(&host);
+    let outcome = host.record().map(|record| record.outcome_header);
+    (outcome, host.response_values("x-experiment-outcome"), host)
+}
+
+#[test]
+fn what_an_upstream_says_of_the_outcome_goes_into_the_record_and_not_to_the_client() {
+    let told = &[("X-Experiment-Outcome", "cost_usd=0.014"), ("etag", "1")];
+    let (outcome, seen, host) = answered(true, told);
+    assert_eq!(outcome.unwrap(), b"cost_usd=0.014");
+    assert!(seen.is_empty(), "{seen:?}");
+    assert_eq!(host.response_values("etag"), ["1"]);
+    let unit = host.record().unwrap().assignments[0].unit.clone();
+    assert_eq!(unit, "u", "the rest of the record is there");
+    assert_eq!(host.count(counters::HOST_ERROR), 0);
+
+    let (outcome, seen, _) = answered(false, told);
+    assert_eq!((outcome, seen), (None, vec![]), "nobody was assigned");
+    let (outcome, _, host) = answered(true, &[("etag", "1")]);
+    assert_eq!(outcome.unwrap(), b"");
+    assert!(!host.calls().contains(&"filter_state"), "nothing to do");
+}
+
+#[test]
+fn an_outcome_beyond_all_measure_is_cut() {
+    let long = "x".repeat(100_000);
+    let (outcome, seen, _) = answered(true, &[("x-experiment-outcome", &long)]);
+    assert_eq!(outcome.unwrap().len(), 2_049);
+    assert!(seen.is_empty());
+}
+
+#[test]
+fn a_host_that_fails_while_an_outcome_is_hidden_is_counted_and_the_response_goes_on() {
+    for call in ["response_header", "remove_response_header", "filter_state"] {
+        let host = FakeHost::default();
+        let mut exchange = exchange(&host);
+        let headers = [(":method", "GET"), (":path", "/"), ("x-user", "u")];
+        host.request(&pairs(&headers), 0);
+        let _ = exchange.on_request_headers(&host, true);
+        host.respond(&pairs(&[("x-experiment-outcome", "a=1")]));
+        host.fail(call);
+        exchange.on_response_headers(&host);
+        assert_eq!(host.count(counters::HOST_ERROR), 1, "{call}");
+    }
+}
