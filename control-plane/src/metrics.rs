@@ -256,9 +256,12 @@ fn class(status: http::StatusCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use watershed_evidence::Execution;
 
-    #[test]
-    fn every_family_is_told_under_its_name() {
+    /// One of each.
+    fn full() -> Metrics {
         let metrics = Metrics::new();
         metrics.api_request("/healthz", &http::Method::GET, http::StatusCode::OK);
         metrics.api_refused("role");
@@ -268,6 +271,21 @@ mod tests {
         metrics.xds_nack("listener");
         metrics.xds_proxies("default", 2);
         metrics.access_log_entry("assigned");
+        metrics.tls_reload("xds", "failed");
+        metrics.telemetry().stands_at("chat", 10, 9);
+        let mut exposure = crate::evidence::fake::exposure();
+        exposure.fallback_used = true;
+        exposure.execution = Arc::new(Execution {
+            ttfb_us: 1,
+            ..Execution::default()
+        });
+        metrics.traffic().exposure(&exposure);
+        metrics
+    }
+
+    #[test]
+    fn every_family_is_told_under_its_name() {
+        let metrics = full();
         let text = metrics.encode().unwrap();
         for line in [
             r#"watershed_api_requests_total{route="/healthz",method="GET",code_class="2xx"} 1"#,
@@ -278,9 +296,30 @@ mod tests {
             r#"watershed_xds_nacks_total{type="listener"} 1"#,
             r#"watershed_xds_proxies{fleet="default"} 2"#,
             r#"watershed_access_log_entries_total{outcome="assigned"} 1"#,
+            r#"watershed_tls_reloads_total{port="xds",outcome="failed"} 1"#,
         ] {
             assert!(text.lines().any(|got| got == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn every_metric_is_in_the_documentation_and_it_names_no_other() {
+        let documented = include_str!("../../docs/monitoring.md");
+        let named = |line: &str| {
+            let name = line.strip_prefix("| `watershed_")?.split_once('`')?.0;
+            Some(name.to_owned())
+        };
+        let documented: BTreeSet<_> = documented.lines().filter_map(named).collect();
+        let metrics = full();
+        let (pipeline, _driver) = crate::evidence::fake::pipeline();
+        metrics.watch(pipeline);
+        let text = metrics.encode().unwrap();
+        let told = text.lines().filter_map(|line| {
+            let (name, kind) = line.strip_prefix("# TYPE watershed_")?.split_once(' ')?;
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            Some(format!("{name}{suffix}"))
+        });
+        assert_eq!(told.collect::<BTreeSet<_>>(), documented);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use watershed_evidence::StoreError;
-use watershed_stats::results::{Method, Plan, Results};
+use watershed_stats::results::{Method, Plan, Results, Telemetry};
 
 /// The most changes of an experiment that are read.
 const MOST_CHANGES: u32 = 10_000;
@@ -95,7 +95,7 @@ async fn get(
     Name(key): Name,
     Asked(query): Asked<ResultsQuery>,
 ) -> Result<Json<Shown>, Problem> {
-    let plan = query.plan();
+    let plan = query.plan(api.accounts.threshold());
     let model = api.control.model();
     let experiment = model.experiments.get(&key);
     let experiment = experiment.ok_or_else(|| missing(Kind::Experiment, &key))?;
@@ -103,7 +103,12 @@ async fn get(
     desk.catch_up(&model).await.map_err(unanswered)?;
     let mut left_out = LeftOut::default();
     let wanted = results::wanted(&model, experiment, &mut left_out);
-    let found = found(&desk, &key, &wanted).await.map_err(unanswered)?;
+    let mut found = found(&desk, &key, &wanted).await.map_err(unanswered)?;
+    let settled = api.accounts.settled(key.as_str());
+    found.telemetry = settled.map(|it| Telemetry {
+        counted: it.told,
+        arrived: it.arrived,
+    });
     let stretches = phases::stretches(&changes(&api.store, &key).await?);
     let results = if stretches.is_empty() {
         None
@@ -140,6 +145,7 @@ async fn found(desk: &Desk, key: &Key, wanted: &[Wanted]) -> Result<Found, Store
     Ok(Found {
         summary: desk.store.summary(key.as_str()).await?,
         sums,
+        telemetry: None,
     })
 }
 
@@ -155,7 +161,7 @@ async fn changes(store: &Store, key: &Key) -> Result<Vec<Record>, Problem> {
 }
 
 impl ResultsQuery {
-    fn plan(&self) -> Plan {
+    fn plan(&self, telemetry_threshold: f64) -> Plan {
         let standard = Plan::default();
         Plan {
             alpha: self.alpha.unwrap_or(standard.alpha),
@@ -164,6 +170,7 @@ impl ResultsQuery {
                 Some(Tested::Sequential) | None => Method::Sequential,
             },
             planned_units: self.planned_units,
+            telemetry_threshold,
             ..standard
         }
     }

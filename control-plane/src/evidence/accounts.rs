@@ -88,6 +88,19 @@ impl Accounts {
         }
     }
 
+    /// What proxies counted of an experiment and what of it arrived; nothing where none counted any.
+    #[must_use]
+    pub fn settled(&self, experiment: &str) -> Option<Account> {
+        let account = self.lock().ledger().all(experiment);
+        (account.told > 0).then_some(account)
+    }
+
+    /// The share that may be missing.
+    #[must_use]
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
     /// What is known of an experiment.
     #[must_use]
     pub fn telemetry(&self, experiment: &str) -> Telemetry {
@@ -156,5 +169,8 @@ mod tests {
         let nodes: Vec<_> = told.proxies.iter().map(|it| it.node.as_str()).collect();
         assert_eq!(nodes, ["lossy", "whole"]);
         assert_eq!(accounts.telemetry("other").missing, None);
+        let settled = accounts.settled("chat").unwrap();
+        assert_eq!((settled.told, settled.arrived), (8, 7));
+        assert_eq!(accounts.settled("other"), None);
     }
 }

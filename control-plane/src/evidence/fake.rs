@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use watershed_evidence::pipeline::{Pipeline, PipelineConfig};
 use watershed_evidence::store::{
     Appended, Cursor, Folded, Forgotten, Minute, Page, Retained, Retention, Scan, Span, Sufficient,
     Summary, UnitRecord,
@@ -40,6 +41,12 @@ pub(crate) fn exposure() -> Exposure {
         mirror: None,
         execution: Arc::new(Execution::default()),
     }
+}
+
+/// A pipeline into such a store, and what would run it.
+pub(crate) fn pipeline() -> (Pipeline, impl Future<Output = ()> + Send) {
+    let store = Arc::new(Kept::default());
+    Pipeline::new(store, PipelineConfig::default(), 1, std::future::pending())
 }
 
 impl Kept {

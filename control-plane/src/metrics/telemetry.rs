@@ -46,7 +46,7 @@ impl Telemetry {
         registry.register("telemetry_arrived", help, self.arrived.clone());
         let help = "Reports of what proxies' counters stand at";
         registry.register("proxy_reports", help, self.reports.clone());
-        let help = "Counters of proxies that made no sense";
+        let help = "Counters of proxies that could not be read";
         registry.register("proxy_counters_refused", help, self.refused.clone());
     }
 

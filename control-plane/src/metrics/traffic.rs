@@ -30,7 +30,7 @@ const BUCKETS: [f64; 14] = [
 type Histogram = HistogramWithExemplars<TraceLabels>;
 
 /// Counters and histograms of all experiments.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Traffic {
     requests: Family<RequestLabels, Counter>,
     fallbacks: Family<VariantLabels, Counter>,
@@ -78,6 +78,20 @@ struct Series {
     unreached: Counter,
     duration: Histogram,
     first_byte: Histogram,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            fallbacks: Family::default(),
+            unreached: Family::default(),
+            duration: Family::new_with_constructor(Seconds),
+            first_byte: Family::new_with_constructor(Seconds),
+            lag: Gauge::default(),
+            known: RwLock::default(),
+        }
+    }
 }
 
 impl Traffic {
@@ -224,20 +238,13 @@ fn seconds(microseconds: u64) -> f64 {
 mod tests {
     use super::*;
     use prometheus_client::encoding::text::encode;
-    use watershed_evidence::exposure::Reason;
 
     fn exposure(experiment: &str, variant: &str, execution: Execution) -> Exposure {
         Exposure {
             experiment: experiment.to_owned(),
             variant: variant.to_owned(),
-            served: None,
-            fallback_used: false,
-            reason: Reason::default(),
-            unit_type: "user".to_owned(),
-            unit: watershed_evidence::Unit::default(),
-            probability: 0.0,
-            mirror: None,
             execution: Arc::new(execution),
+            ..crate::evidence::fake::exposure()
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Found {
     pub summary: Summary,
     /// By measure.
     pub sums: BTreeMap<String, Sufficient>,
+    /// What proxies counted and what of it arrived, where that is known.
+    pub telemetry: Option<stats::Telemetry>,
 }
 
 /// The metrics that an experiment's results are about: those it names, and where it names none the error
@@ -132,7 +134,7 @@ pub fn evidence(
         view: stats::View::IntentToTreat,
         plan,
         phases,
-        telemetry: None,
+        telemetry: found.telemetry,
         contaminated: found.summary.contaminated.values().sum(),
         aa_history: Vec::new(),
         metrics,

@@ -199,7 +199,7 @@ fn the_response_gets_its_headers_once() {
     exchange.on_response_headers(&host);
     assert_eq!(host.response_values("x-served"), ["b"]);
     let writes = host.calls();
-    let writes = writes.iter().filter(|call| call.contains("response"));
+    let writes = writes.iter().filter(|call| call.contains("set_response"));
     assert_eq!(writes.count(), 1);
 }
 

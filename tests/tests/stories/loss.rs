@@ -18,6 +18,16 @@ async fn telemetry(sidecar: &Sidecar) -> Value {
     status["telemetry"].clone()
 }
 
+/// What the results say of the telemetry.
+async fn trusted(sidecar: &Sidecar) -> Value {
+    let api = sidecar.control_plane.api();
+    let results = api.get("/v1/experiments/chat-model/results").await;
+    let checks = results["results"]["trust"]["checks"].as_array();
+    let mut checks = checks.into_iter().flatten();
+    let check = checks.find(|check| check["name"] == "telemetry");
+    check.unwrap_or_else(|| panic!("{results}"))["status"].clone()
+}
+
 /// Waits until so many are counted and so many of them arrived.
 async fn until(sidecar: &Sidecar, counted: u64, arrived: u64) -> Value {
     eventually("the counts have settled", async || {
@@ -86,11 +96,26 @@ async fn the_share_of_entries_that_never_arrived_is_told_and_marks_the_experimen
     assert_eq!(whole["telemetry_missing"], false);
     assert_eq!(whole["missing"], 0.0);
     assert_eq!(whole["proxies"][0]["node"], "sidecar-1");
+    assert_eq!(trusted(&sidecar).await, "pass");
+    let api = sidecar.control_plane.api();
+    for (metric, requests) in [
+        ("watershed_requests_total", 300.0),
+        ("watershed_request_duration_seconds_count", 300.0),
+        ("watershed_time_to_first_byte_seconds_count", 300.0),
+        ("watershed_fallbacks_total", 0.0),
+        ("watershed_unreached_total", 0.0),
+    ] {
+        assert!(
+            (api.metric(metric).await - requests).abs() < 0.5,
+            "{metric}"
+        );
+    }
 
     relaying.abort();
     ask_all(sidecar.gateway(), &units(100)).await;
     let lossy = until(&sidecar, 400, 300).await;
     assert_eq!(lossy["missing"], 0.25);
     assert_eq!(lossy["telemetry_missing"], true);
+    assert_eq!(trusted(&sidecar).await, "fail");
     sidecar.envoy.assert_filter_unharmed().await;
 }
