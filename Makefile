@@ -9,7 +9,7 @@ WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-stats validate-stats clean fuzz soak compose-test
+.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-evidence bench-stats validate-stats clean fuzz soak compose-test
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -75,6 +75,10 @@ bench-envoy: setup filter ## measure a real Envoy, beside other ways to decide; 
 		--empty "$(TARGET)/$(WASM_TARGET)/wasm/watershed_empty_filter.wasm" \
 		--probe "$(TARGET)/$(WASM_TARGET)/wasm/watershed_probe_filter.wasm" --out "$(TARGET)/bench"
 	@echo 'bench/plots.py "$(TARGET)/bench" writes the tables of bench/README.md and bench/plots/ anew'
+
+bench-evidence: ## measure the evidence: access logs over gRPC into SQLite, questions to 10,000,000 units (5 minutes); figures in target/bench/evidence.json
+	$(BENCH) build $(CARGO_FLAGS) --release -p watershed-evidence-bench --bin bench-evidence
+	"$(TARGET)/release/bench-evidence" report --out "$(TARGET)/bench/evidence.json"
 
 validate-stats: ## simulate what the statistics guarantee (minutes); writes stats/VALIDATION.md and its plots
 	$(BENCH) run $(CARGO_FLAGS) --release -p watershed-stats-bench --bin validate-stats -- "$(CURDIR)/stats"

@@ -4,8 +4,9 @@
 //! writes them and the served variant as the [`catalog`] knows it. [`Outcome`]s come from a response
 //! header ([`header`]) or from applications. [`attribution`] says to what an outcome counts, [`sums`]
 //! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive, as
-//! [`reconcile`] finds it out. [`block`] is what the log keeps, [`fold`] makes units of it, and what an [`EvidenceStore`] promises is in [`store`]; [`sqlite`]
-//! is one, and [`pipeline`] brings evidence into it.
+//! [`reconcile`] finds it out. [`block`] is what the log keeps, [`fold`] makes units of it, and what an
+//! [`EvidenceStore`] promises is in [`store`]; [`sqlite`]
+//! is one, [`pipeline`] brings evidence into it, and [`intake`] access logs into the pipeline.
 //!
 //! What does not live here: gRPC and HTTP servers (the control plane's), and statistics (`stats`): this
 //! crate ends at the sufficient statistics.
@@ -18,6 +19,7 @@ pub mod entry;
 pub mod exposure;
 pub mod fold;
 pub mod header;
+pub mod intake;
 pub mod loss;
 pub mod measure;
 pub mod outcome;

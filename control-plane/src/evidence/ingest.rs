@@ -15,7 +15,8 @@ use envoy_types::pb::envoy::service::accesslog::v3::{
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use watershed_evidence::Exposure;
-use watershed_evidence::entry::{Context, Entry, read};
+use watershed_evidence::entry::{Context, Entry};
+use watershed_evidence::intake::take;
 
 /// The largest message that is read from a proxy, in bytes. Envoy's default batch is 16 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -49,30 +50,30 @@ impl AccessLogs {
             catalog: &catalog,
             units: &self.evidence.units,
         };
-        for entry in http.log_entry {
-            let entry = read(entry, context);
-            self.metrics.access_log_entry(entry.label());
-            match entry {
-                Entry::Assigned { exposures, .. } => self.keep(node, &exposures),
-                Entry::Garbage(fault) => {
-                    tracing::warn!(node, %fault, "unreadable assignment record in an access log");
-                }
-                Entry::Unassigned | Entry::Unfinished => {}
-            }
-        }
+        let hear = |entry: &Entry| self.hear(node, entry);
+        // Only what is taken in has arrived: neither what came twice nor what there was no room for.
+        let taken = |it: &Exposure| {
+            self.metrics.traffic().exposure(it);
+            let began = it.execution.time;
+            self.accounts.arrived(node, &it.experiment, began);
+        };
+        take(http.log_entry, context, &self.evidence.pipeline, hear, taken);
     }
 
-    /// Only what is taken in has arrived: neither what came twice nor what there was no room for.
-    fn keep(&self, node: &str, exposures: &[Exposure]) {
-        let traffic = self.metrics.traffic();
-        if let Some(newest) = exposures.last() {
-            traffic.arrived(&newest.execution, (self.clock)().as_microsecond());
+    fn hear(&self, node: &str, entry: &Entry) {
+        self.metrics.access_log_entry(entry.label());
+        match entry {
+            Entry::Assigned { exposures, .. } => {
+                if let Some(newest) = exposures.last() {
+                    let now = (self.clock)().as_microsecond();
+                    self.metrics.traffic().arrived(&newest.execution, now);
+                }
+            }
+            Entry::Garbage(fault) => {
+                tracing::warn!(node, %fault, "unreadable assignment record in an access log");
+            }
+            Entry::Unassigned | Entry::Unfinished => {}
         }
-        self.evidence.pipeline.exposures(exposures, |taken| {
-            traffic.exposure(taken);
-            let began = taken.execution.time;
-            self.accounts.arrived(node, &taken.experiment, began);
-        });
     }
 }
 

@@ -1,0 +1,168 @@
+//! `bench-evidence report --out FILE` measures the evidence; `load` and `ask` are the processes that it
+//! starts, so that what they need is not counted as the receiver's.
+
+use anyhow::Context as _;
+use clap::Parser;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use tokio::process::Command;
+use watershed_evidence::store::Scan;
+use watershed_evidence::{EvidenceStore, SqliteStore};
+use watershed_evidence_bench::load::{self, Load, Sent};
+use watershed_evidence_bench::question::{self, Answered};
+use watershed_evidence_bench::receive::{Received, receive};
+use watershed_evidence_bench::{usage, wire};
+
+#[derive(Parser)]
+#[command(about = "Measures the evidence")]
+enum Arguments {
+    /// Measures and writes the figures.
+    Report(Report),
+    /// Sends a load of access logs to an address.
+    #[command(hide = true)]
+    Load {
+        address: SocketAddr,
+        #[command(flatten)]
+        load: Load,
+    },
+    /// Asks a store for an experiment's statistics.
+    #[command(hide = true)]
+    Ask { path: PathBuf },
+}
+
+#[derive(clap::Args)]
+struct Report {
+    /// Where the figures go.
+    #[arg(long)]
+    out: PathBuf,
+    /// Where the stores are made and removed again; the system's folder for such things else.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// How many units the experiment has that is asked for; 0 leaves it out.
+    #[arg(long, default_value_t = 10_000_000)]
+    asked_units: u64,
+    #[command(flatten)]
+    load: Load,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse() {
+        Arguments::Report(report) => measure(report).await,
+        Arguments::Load { address, load } => tell(&load::run(load, address).await?),
+        Arguments::Ask { path } => tell(&question::ask(&path).await?),
+    }
+}
+
+fn tell(figures: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(figures)?);
+    Ok(())
+}
+
+async fn measure(report: Report) -> anyhow::Result<()> {
+    let load_before = usage::load();
+    let folder = || match &report.folder {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    };
+    let (sent, received, found) = {
+        let folder = folder()?;
+        sqlite(report.load, &folder.path().join("evidence.db")).await?
+    };
+    let answered = match report.asked_units {
+        0 => None,
+        units => Some(asked(folder()?.path(), units).await?),
+    };
+    let per_entry = |cpu_s: f64| cpu_s * 1e6 / sent.entries as f64;
+    let figures = json!({
+        "machine": {
+            "cores": std::thread::available_parallelism().map_or(1, Into::into),
+            "load": load_before,
+        },
+        "sqlite": {
+            "streams": report.load.streams,
+            "units": report.load.units,
+            "entry_bytes": wire::entry_bytes()?,
+            "sent": sent,
+            "entries_per_s": sent.entries as f64 / sent.seconds,
+            "received": received,
+            "rows_read_back": found.rows,
+            "units_read_back": found.units,
+            "receiver_cpu_us_per_entry": per_entry(received.usage.cpu_s),
+            "sender_cpu_us_per_entry": per_entry(sent.cpu_s),
+        },
+        "question": answered,
+    });
+    let text = serde_json::to_string_pretty(&figures)? + "\n";
+    print!("{text}");
+    if let Some(folder) = report.out.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(&report.out, text)?;
+    println!("written to {}", report.out.display());
+    Ok(())
+}
+
+/// What was there when a store was opened again.
+struct Found {
+    rows: u64,
+    units: u64,
+}
+
+/// The load into a new store, and what it has when it is opened again.
+async fn sqlite(load: Load, path: &Path) -> anyhow::Result<(Sent, Received, Found)> {
+    let store = Arc::new(SqliteStore::open(path)?);
+    let (sent, received) = receive(store, async |address| {
+        let numbers = [
+            ("--streams", load.streams as u64),
+            ("--rate", load.rate),
+            ("--seconds", load.seconds),
+            ("--units", load.units),
+        ];
+        let numbers = numbers.map(|(name, it)| format!("{name}={it}"));
+        child(&["load".to_owned(), address.to_string()], &numbers).await
+    })
+    .await?;
+    Ok((sent, received, found(&SqliteStore::open(path)?).await?))
+}
+
+async fn found(store: &dyn EvidenceStore) -> anyhow::Result<Found> {
+    let units = store.summary("chat").await?.units.values().sum();
+    let mut scan = Scan {
+        limit: 50_000,
+        ..Scan::default()
+    };
+    let mut rows = 0;
+    loop {
+        let page = store.exposures(&scan).await?;
+        rows += page.exposures.len() as u64;
+        scan.after = page.next;
+        if !page.more {
+            return Ok(Found { rows, units });
+        }
+    }
+}
+
+async fn asked(folder: &Path, units: u64) -> anyhow::Result<Answered> {
+    let path = folder.join("evidence.db");
+    question::fill(&path, units).await?;
+    question::chill(folder)?;
+    child(&["ask".to_owned(), path.display().to_string()], &[]).await
+}
+
+/// This program again, as another process; its last words are figures.
+async fn child<T: DeserializeOwned>(what: &[String], numbers: &[String]) -> anyhow::Result<T> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(what).args(numbers).stdout(Stdio::piped());
+    let output = command
+        .kill_on_drop(true)
+        .spawn()?
+        .wait_with_output()
+        .await?;
+    anyhow::ensure!(output.status.success(), "{what:?} failed");
+    serde_json::from_slice(&output.stdout).context("the figures of another process")
+}
