@@ -23,8 +23,9 @@ use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many units are folded at a time: bounds memory, some 100 MB.
-const FOLD_UNITS: usize = 400_000;
+/// After how many units a fold ends: bounds memory, some 100 MB with all that is around it. The more at a
+/// time, the fewer pages are written twice.
+const FOLD_UNITS: usize = 200_000;
 
 /// The evidence in two files.
 #[derive(Clone, Debug)]
@@ -142,8 +143,7 @@ impl Shared {
         let mut deltas = Deltas::default();
         let mut upto = after;
         let more = loop {
-            let entries = log::after(&hold(&self.reader), upto, log::READ)?;
-            let last = entries.len() < log::READ;
+            let (entries, further) = log::after(&hold(&self.reader), upto)?;
             for entry in entries {
                 upto = entry.id;
                 let bad = |fault| StoreError::Block {
@@ -162,8 +162,9 @@ impl Shared {
                     break;
                 }
             }
-            if last || deltas.len() >= FOLD_UNITS {
-                break !last || deltas.len() >= FOLD_UNITS;
+            let full = deltas.len() >= FOLD_UNITS;
+            if full || !further {
+                break full || further;
             }
         };
         let folded = Folded {

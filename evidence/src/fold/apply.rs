@@ -219,20 +219,27 @@ impl Work<'_> {
 
     /// The difference that changed units make to their variants' sums.
     fn finish(mut self) -> Changes {
-        let sums = &mut self.changes.sums;
+        // By variant and day first: a unit changes all measures of one of these.
+        let mut groups: BTreeMap<(u32, u32, i32), BTreeMap<u32, Sums>> = BTreeMap::new();
         for ((unit, experiment), state) in &self.changes.units {
-            let key =
-                |state: &UnitState, measure| (*experiment, state.variant, state.day(), measure);
             if let Some(before) = self.known.units.get(&(*unit, *experiment)) {
+                let group = groups.entry((*experiment, before.variant, before.day()));
+                let group = group.or_default();
                 self.layout.contribution(before, |measure, it| {
-                    sums.entry(key(before, measure)).or_default().subtract(&it);
+                    group.entry(measure).or_default().subtract(&it);
                 });
             }
+            let group = groups.entry((*experiment, state.variant, state.day()));
+            let group = group.or_default();
             self.layout.contribution(state, |measure, it| {
-                sums.entry(key(state, measure)).or_default().add(&it);
+                group.entry(measure).or_default().add(&it);
             });
         }
-        sums.retain(|_, it| !it.is_nothing());
+        for ((experiment, variant, day), group) in groups {
+            let changed = group.into_iter().filter(|(_, it)| !it.is_nothing());
+            let keyed = changed.map(|(measure, it)| ((experiment, variant, day, measure), it));
+            self.changes.sums.extend(keyed);
+        }
         self.changes
     }
 }

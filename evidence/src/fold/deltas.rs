@@ -5,10 +5,12 @@ use crate::Micros;
 use crate::block::{Essence, OpenBlock};
 use crate::measure::Source;
 use crate::outcome::Outcome;
+use crate::recent::Already;
 use crate::sketch::Sketch;
 use crate::store::Counts;
 use crate::unit::UnitKey;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 
 /// A minute, in microseconds.
 pub(crate) const MINUTE: Micros = 60_000_000;
@@ -17,9 +19,9 @@ pub(crate) const MINUTE: Micros = 60_000_000;
 #[derive(Debug, Default)]
 pub struct Deltas {
     /// Of units in experiments.
-    pub(super) units: HashMap<(UnitKey, u32), Delta>,
+    pub(super) units: HashMap<(UnitKey, u32), Delta, ByHash>,
     /// Outcomes that were reported: of a unit, in an experiment or in any.
-    pub(super) reported: HashMap<UnitKey, Vec<Reported>>,
+    pub(super) reported: HashMap<UnitKey, Vec<Reported>, ByHash>,
     /// By experiment, minute and variant.
     pub(super) minutes: BTreeMap<(u32, Micros, u32), MinuteDelta>,
     /// By experiment.
@@ -29,6 +31,9 @@ pub struct Deltas {
     /// How many exposures and outcomes went in.
     pub entries: u64,
 }
+
+/// A unit's key is a keyed hash: nobody can choose units that collide.
+type ByHash = BuildHasherDefault<Already>;
 
 /// An outcome: the experiment that it names, its source, time and value.
 pub(super) type Reported = (Option<u32>, u32, Micros, f64);
@@ -170,6 +175,32 @@ impl Deltas {
         reported.push((experiment.flatten(), source, it.time, it.value.get()));
     }
 
+    /// The same in pieces of about `units` units, each with all that is new of its units: joined one after
+    /// the other, they take a piece's memory at a time. Pieces are in the order of keys.
+    #[must_use]
+    pub fn pieces(self, units: usize) -> Vec<Self> {
+        let count = self.len() / units.max(1) + 1;
+        let mut pieces: Vec<Self> = Vec::new();
+        pieces.resize_with(count, Self::default);
+        for (key, delta) in self.units {
+            if let Some(piece) = pieces.get_mut(piece_of(key.0, count)) {
+                piece.units.insert(key, delta);
+            }
+        }
+        for (key, outcomes) in self.reported {
+            if let Some(piece) = pieces.get_mut(piece_of(key, count)) {
+                piece.reported.insert(key, outcomes);
+            }
+        }
+        if let Some(first) = pieces.first_mut() {
+            first.minutes = self.minutes;
+            first.counts = self.counts;
+            first.values = self.values;
+            first.entries = self.entries;
+        }
+        pieces
+    }
+
     /// The units in experiments that something is new of, in order.
     #[must_use]
     pub fn units(&self) -> Vec<(UnitKey, u32)> {
@@ -197,6 +228,13 @@ impl Deltas {
     pub fn is_empty(&self) -> bool {
         self.entries == 0
     }
+}
+
+/// Keys are spread evenly, so their first bytes say where in the order they are.
+fn piece_of(key: UnitKey, count: usize) -> usize {
+    let [a, b, c, ..] = key.0;
+    let place = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+    place.saturating_mul(count) >> 24
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a duration")]

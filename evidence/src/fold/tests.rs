@@ -55,11 +55,24 @@ impl Folded {
             units: self.states.clone(),
             histories: self.histories.clone(),
         };
-        let changes = apply(deltas, known, layout, &self.names);
-        self.states.extend(changes.units);
-        self.histories.extend(changes.histories);
-        for (key, it) in &changes.sums {
-            self.sums.entry(*key).or_default().add(it);
+        let mut after = None;
+        for piece in deltas.pieces(1) {
+            let known = Known {
+                units: known.units.clone(),
+                histories: known.histories.clone(),
+            };
+            let changes = apply(piece, known, layout, &self.names);
+            let (first, last) = (changes.units.keys().next(), changes.units.keys().last());
+            assert!(
+                first.is_none() || after < first.copied(),
+                "in the order of keys"
+            );
+            after = last.copied().or(after);
+            self.states.extend(changes.units);
+            self.histories.extend(changes.histories);
+            for (key, it) in &changes.sums {
+                self.sums.entry(*key).or_default().add(it);
+            }
         }
         self.sums.retain(|_, it| !it.is_nothing());
     }

@@ -10,8 +10,10 @@ use crate::store::{Appended, Cursor, Page, Scan, StoreError};
 use crate::unit::UnitKey;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-/// How many entries are read at a time.
-pub(super) const READ: usize = 64;
+/// How many entries are read at a time, and about how many bytes of them: one may have a second's worth
+/// of an experiment, several MB.
+const READ: usize = 64;
+const READ_BYTES: usize = 8 << 20;
 
 const VERSION: i64 = 1;
 
@@ -131,17 +133,21 @@ fn insert(
     Ok(())
 }
 
-/// The entries after `id`, at most so many.
-pub(super) fn after(
-    connection: &Connection,
-    id: i64,
-    limit: usize,
-) -> Result<Vec<LogEntry>, StoreError> {
-    let mut query = connection.prepare_cached(
-        "SELECT id, experiment, data FROM log WHERE id > ?1 ORDER BY id LIMIT ?2",
-    )?;
-    let entries = query.query_map(params![id, i64::try_from(limit).unwrap_or(i64::MAX)], entry)?;
-    Ok(entries.collect::<Result<_, _>>()?)
+/// The entries after `id`: at least one where there is one, and as many as fit. Whether there are more.
+pub(super) fn after(connection: &Connection, id: i64) -> Result<(Vec<LogEntry>, bool), StoreError> {
+    let mut query = connection
+        .prepare_cached("SELECT id, experiment, data FROM log WHERE id > ?1 ORDER BY id")?;
+    let mut rows = query.query([id])?;
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        if entries.len() >= READ || bytes >= READ_BYTES {
+            return Ok((entries, true));
+        }
+        let entry = entry(row)?;
+        bytes += entry.data.len();
+        entries.push(entry);
+    }
+    Ok((entries, false))
 }
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<LogEntry> {
@@ -193,7 +199,7 @@ pub(super) fn forget(connection: &mut Connection, key: UnitKey) -> Result<(u64, 
     let (mut exposures, mut outcomes) = (0, 0);
     let mut at = 0;
     loop {
-        let entries = after(&transaction, at, READ)?;
+        let (entries, _) = after(&transaction, at)?;
         let Some(last) = entries.last() else { break };
         at = last.id;
         for it in entries {

@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 
 const VERSION: i64 = 1;
 
+/// How many units are joined at a time: what is known of them fits a processor's caches.
+const PIECE: usize = 4_000;
+
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS units (
         unit BLOB NOT NULL, experiment INTEGER NOT NULL, first INTEGER NOT NULL,
@@ -112,10 +115,12 @@ pub(super) fn take_in(folding: &mut Folding, deltas: Deltas, upto: i64) -> Resul
         ..
     } = folding;
     let transaction = connection.transaction()?;
-    let known = known(&transaction, &deltas)?;
-    let changes = fold::apply(deltas, known, layout, names);
     insert_names(&transaction, names)?;
-    write(&transaction, &changes)?;
+    for piece in deltas.pieces(PIECE) {
+        let known = known(&transaction, &piece)?;
+        let changes = fold::apply(piece, known, layout, names);
+        write(&transaction, &changes)?;
+    }
     transaction.execute("UPDATE progress SET folded = ?1", [upto])?;
     Ok(transaction.commit()?)
 }
@@ -174,8 +179,11 @@ fn state(row: &rusqlite::Row<'_>) -> rusqlite::Result<(u32, UnitState)> {
 
 fn write(transaction: &Transaction<'_>, changes: &Changes) -> Result<(), StoreError> {
     let mut put = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO units (unit, experiment, first, variant, contaminated, slots)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        // Overwritten in place where the length stays.
+        "INSERT INTO units (unit, experiment, first, variant, contaminated, slots)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET first = excluded.first, variant = excluded.variant,
+            contaminated = excluded.contaminated, slots = excluded.slots",
     )?;
     for ((unit, experiment), it) in &changes.units {
         let slots = it.slot_bytes();
