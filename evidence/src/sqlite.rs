@@ -27,6 +27,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// time, the fewer pages are written twice.
 const FOLD_UNITS: usize = 200_000;
 
+/// What SQLite keeps of a file in memory, in KiB: the log is read and written once, units again and again.
+const LOG_CACHE: u32 = 8 << 10;
+const UNITS_CACHE: u32 = 64 << 10;
+
 /// The evidence in two files.
 #[derive(Clone, Debug)]
 pub struct SqliteStore(Arc<Shared>);
@@ -60,9 +64,9 @@ impl SqliteStore {
     /// [`StoreError`] where one cannot be opened or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let folded = units_path(path);
-        let log = connect(path)?;
+        let log = connect(path, LOG_CACHE)?;
         log::migrate(&log)?;
-        let mut units = connect(&folded)?;
+        let mut units = connect(&folded, UNITS_CACHE)?;
         units::migrate(&units)?;
         let measures = units::measures(&units)?;
         let mut names = units::names(&units)?;
@@ -70,8 +74,8 @@ impl SqliteStore {
         units::keep_names(&mut units, &names)?;
         Ok(Self(Arc::new(Shared {
             log: Mutex::new(log),
-            reader: Mutex::new(connect(path)?),
-            questions: Mutex::new(connect(&folded)?),
+            reader: Mutex::new(connect(path, LOG_CACHE)?),
+            questions: Mutex::new(connect(&folded, LOG_CACHE)?),
             units: Mutex::new(Folding {
                 connection: units,
                 measures,
@@ -103,16 +107,16 @@ pub fn units_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
+fn connect(path: &Path, cache_kib: u32) -> Result<Connection, StoreError> {
     let named =
         |fault: rusqlite::Error| StoreError::Database(format!("open {}: {fault}", path.display()));
     let connection = Connection::open(path).map_err(named)?;
     // A commit waits for the disk at each checkpoint of the log, and the WAL is synced with it: FULL.
     connection
-        .execute_batch(
+        .execute_batch(&format!(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA secure_delete = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;",
-        )
+             PRAGMA secure_delete = ON; PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY;",
+        ))
         .map_err(named)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
