@@ -57,7 +57,13 @@ impl AccessLogs {
             let began = it.execution.time;
             self.accounts.arrived(node, &it.experiment, began);
         };
-        take(http.log_entry, context, &self.evidence.pipeline, hear, taken);
+        take(
+            http.log_entry,
+            context,
+            &self.evidence.pipeline,
+            hear,
+            taken,
+        );
     }
 
     fn hear(&self, node: &str, entry: &Entry) {
