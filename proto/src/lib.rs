@@ -20,6 +20,22 @@ pub mod filter {
     }
 }
 
+/// Outcomes over gRPC.
+#[cfg(feature = "grpc")]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    unused_qualifications
+)]
+pub mod outcomes {
+    /// Version 1 of the service.
+    pub mod v1 {
+        tonic::include_proto!("watershed.outcomes.v1");
+    }
+}
+
 /// The newest configuration schema that this build understands. A filter refuses a configuration
 /// with a higher number, because it could not promise to do what that configuration asks.
 pub const CONFIG_SCHEMA: u32 = 1;

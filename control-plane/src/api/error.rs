@@ -70,6 +70,16 @@ impl Problem {
         self
     }
 
+    /// The status that it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Bytes that are no document at all: 400.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
         let (kind, title) = (problem!("malformed"), "The request cannot be read");

@@ -38,13 +38,17 @@ pub(super) fn report_key(headers: &HeaderMap) -> Result<Option<String>, Problem>
         return Ok(None);
     };
     let bytes = key.as_bytes();
-    let good = (1..=MAX_KEY).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
-    if good && keys.next().is_none() {
+    if is_key(bytes) && keys.next().is_none() {
         return Ok(Some(String::from_utf8_lossy(bytes).into_owned()));
     }
     let detail =
         format!("Idempotency-Key is not one text of 1 to {MAX_KEY} visible ASCII characters");
     Err(Problem::malformed(detail))
+}
+
+/// Whether it can name a request.
+pub(super) fn is_key(bytes: &[u8]) -> bool {
+    (1..=MAX_KEY).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
 
 /// Puts the claim of a request that has a key beside it.

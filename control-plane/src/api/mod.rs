@@ -23,6 +23,7 @@ mod layers;
 mod list;
 mod ofrep;
 mod openapi;
+mod outcome_stream;
 mod outcomes;
 mod pages;
 mod preview;

@@ -23,17 +23,17 @@ use watershed_evidence::StoreError;
 
 /// What became of a report.
 #[derive(Serialize, JsonSchema)]
-struct Receipt {
+pub(super) struct Receipt {
     /// Outcomes that are kept.
-    accepted: usize,
+    pub(super) accepted: usize,
     /// Outcomes that were kept before, by their idempotency keys.
-    duplicate: usize,
+    pub(super) duplicate: usize,
     /// Outcomes that can't be kept.
-    refused: usize,
+    pub(super) refused: usize,
     /// Why, for the first of them; a pointer begins with the outcome's place in the report.
     #[serde(skip_serializing_if = "Faults::is_empty")]
     #[schemars(default)]
-    errors: Faults,
+    pub(super) errors: Faults,
 }
 
 pub(super) fn endpoint() -> Endpoint {
@@ -79,18 +79,23 @@ async fn post(State(api): State<AppState>, request: Request) -> Result<Json<Rece
     if report.outcomes.is_empty() && report.refused > 0 {
         return Err(Problem::invalid(report.faults));
     }
+    keep(&desk, report).await.map(Json).map_err(unkept)
+}
+
+/// Keeps what of a report can be, and says what became of it.
+pub(super) async fn keep(desk: &Desk, report: Report) -> Result<Receipt, StoreError> {
     let count = report.outcomes.len();
-    let kept = desk.keep(report.outcomes).await.map_err(unkept)?;
+    let kept = desk.keep(report.outcomes).await?;
     let duplicate = match kept.repeated {
         true => count,
         false => kept.duplicate_outcomes.len(),
     };
-    Ok(Json(Receipt {
+    Ok(Receipt {
         accepted: count.saturating_sub(duplicate),
         duplicate,
         refused: report.refused,
         errors: report.faults,
-    }))
+    })
 }
 
 /// Where evidence is kept, if it is.

@@ -6,8 +6,8 @@ use super::endpoint::Endpoint;
 use super::error::Problem;
 use super::{
     AppState, audit, backup, documents, evaluate, experiments, exposures, fleets, force, health,
-    keys, layers, ofrep, outcomes, pages, results, settings, simulate, status, switches, timeline,
-    units,
+    keys, layers, ofrep, outcome_stream, outcomes, pages, results, settings, simulate, status,
+    switches, timeline, units,
 };
 use crate::auth::Access;
 use crate::model::cluster::ClusterSpec;
@@ -21,6 +21,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use axum::routing::post_service;
 
 /// Every endpoint that there is.
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -73,9 +74,11 @@ pub fn router(api: AppState) -> Router {
         };
         router.route(&path, handler)
     };
+    let (path, reports) = outcome_stream::service(&api);
     endpoints()
         .into_iter()
         .fold(Router::new(), route)
+        .route(path, post_service(reports))
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
         .layer(from_fn_with_state(api.clone(), count))

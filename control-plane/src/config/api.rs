@@ -139,7 +139,7 @@ impl ApiConfig {
             certificate: self.api_tls_cert.clone()?,
             key: self.api_tls_key.clone()?,
             client_ca: None,
-            protocols: &[b"http/1.1"],
+            protocols: &[b"h2", b"http/1.1"],
         })
     }
 

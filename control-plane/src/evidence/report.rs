@@ -115,12 +115,39 @@ impl Report {
         let mut report = Self::default();
         for (index, item) in items.into_iter().enumerate() {
             let mut faults = Faults::default();
-            match outcome(item, index, context, &mut faults) {
-                Some(outcome) if faults.is_empty() => report.outcomes.push(outcome),
-                _ => report.refuse(index, faults),
-            }
+            let spec = spec(item, &mut faults);
+            report.take(index, spec, context, faults);
         }
         Ok(report)
+    }
+
+    /// A report of what was written in another way.
+    ///
+    /// # Errors
+    /// [`Unreadable`] where it is too much.
+    pub fn of(specs: Vec<OutcomeSpec>, context: Context<'_>) -> Result<Self, Unreadable> {
+        if specs.len() > MOST {
+            return Err(Unreadable::TooMany);
+        }
+        let mut report = Self::default();
+        for (index, spec) in specs.into_iter().enumerate() {
+            report.take(index, Some(spec), context, Faults::default());
+        }
+        Ok(report)
+    }
+
+    fn take(
+        &mut self,
+        index: usize,
+        spec: Option<OutcomeSpec>,
+        context: Context<'_>,
+        mut faults: Faults,
+    ) {
+        let outcome = spec.and_then(|spec| outcome(spec, index, context, &mut faults));
+        match outcome {
+            Some(outcome) if faults.is_empty() => self.outcomes.push(outcome),
+            _ => self.refuse(index, faults),
+        }
     }
 
     fn refuse(&mut self, index: usize, faults: Faults) {
@@ -163,8 +190,12 @@ fn lines(bytes: &[u8]) -> Result<Vec<Item>, Unreadable> {
     Ok(items)
 }
 
-fn outcome(item: Item, index: usize, context: Context<'_>, faults: &mut Faults) -> Option<Outcome> {
-    let spec = spec(item, faults)?;
+fn outcome(
+    spec: OutcomeSpec,
+    index: usize,
+    context: Context<'_>,
+    faults: &mut Faults,
+) -> Option<Outcome> {
     let (experiment, unit_type) = subject(&spec, context.model, faults);
     let has_zero = spec.unit.contains('\0');
     if spec.unit.is_empty() || spec.unit.len() > MAX_UNIT || has_zero {

@@ -14,6 +14,7 @@ mod list;
 mod ofrep;
 mod open_id;
 mod openapi;
+mod outcome_stream;
 mod repeat;
 mod resources;
 mod settings;
