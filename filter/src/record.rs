@@ -4,7 +4,7 @@
 //!
 //! The tags are those of `record.proto`; the tests hold this against the generated message.
 
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use std::ops::Deref;
 
 /// [`AssignmentRecord`](watershed_proto::filter::v1::AssignmentRecord), borrowed.
@@ -53,6 +53,9 @@ pub fn add_outcome(record: &mut Vec<u8>, header: &[u8]) {
     block(6, kept, record);
 }
 
+/// Longer than most assignments, and than most of what else is in a record.
+const USUAL_BYTES: usize = 128;
+
 impl Record<'_> {
     /// The message's bytes.
     #[must_use]
@@ -60,15 +63,16 @@ impl Record<'_> {
         &self,
         assignments: impl Iterator<Item = Assignment<'a, F>>,
     ) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
-        let mut one = Vec::with_capacity(128);
+        // Room for all of it at once: growing would copy what is there.
+        let blocks = assignments.size_hint().0.saturating_add(1);
+        let mut bytes = Vec::with_capacity(blocks.saturating_mul(USUAL_BYTES));
         text(1, self.config_version, &mut bytes);
         text(2, self.service, &mut bytes);
         text(3, self.cluster, &mut bytes);
         for assignment in assignments {
-            one.clear();
-            assignment.encode(&mut one);
-            block(4, &one, &mut bytes);
+            encode_key(4, WireType::LengthDelimited, &mut bytes);
+            encode_varint(assignment.encoded_len() as u64, &mut bytes);
+            assignment.encode(&mut bytes);
         }
         text(5, self.routing_rule, &mut bytes);
         bytes
@@ -76,6 +80,22 @@ impl Record<'_> {
 }
 
 impl<F: Deref<Target = [f64]>> Assignment<'_, F> {
+    /// How many bytes [`encode`](Self::encode) writes.
+    fn encoded_len(&self) -> usize {
+        let texts = [self.experiment, self.variant, self.unit_type, self.unit];
+        let numbers = [
+            self.layer_bucket.into(),
+            self.variant_bucket.into(),
+            self.reason(),
+        ];
+        let probability = if self.probability == 0.0 { 0 } else { 9 };
+        let texts: usize = texts.iter().map(|text| block_len(text.len())).sum();
+        let numbers: usize = numbers.iter().map(|number| number_len(*number)).sum();
+        [texts, numbers, probability, block_len(self.features_len())]
+            .iter()
+            .sum()
+    }
+
     fn encode(&self, into: &mut Vec<u8>) {
         text(1, self.experiment, into);
         text(2, self.variant, into);
@@ -83,19 +103,43 @@ impl<F: Deref<Target = [f64]>> Assignment<'_, F> {
         text(4, self.unit, into);
         number(5, self.layer_bucket.into(), into);
         number(6, self.variant_bucket.into(), into);
-        number(7, u64::try_from(self.reason).unwrap_or(0), into);
+        number(7, self.reason(), into);
         if self.probability != 0.0 {
             encode_key(8, WireType::SixtyFourBit, into);
             into.extend_from_slice(&self.probability.to_le_bytes());
         }
         if !self.features.is_empty() {
             encode_key(9, WireType::LengthDelimited, into);
-            encode_varint(size_of_val::<[f64]>(&self.features) as u64, into);
+            encode_varint(self.features_len() as u64, into);
             for feature in self.features.iter() {
                 into.extend_from_slice(&feature.to_le_bytes());
             }
         }
     }
+
+    fn reason(&self) -> u64 {
+        u64::try_from(self.reason).unwrap_or(0)
+    }
+
+    fn features_len(&self) -> usize {
+        size_of_val::<[f64]>(&self.features)
+    }
+}
+
+/// The length of a text or of packed numbers, all of whose tags take one byte; none where it is empty.
+fn block_len(length: usize) -> usize {
+    if length == 0 {
+        return 0;
+    }
+    let prefix = encoded_len_varint(length as u64).saturating_add(1);
+    prefix.saturating_add(length)
+}
+
+fn number_len(number: u64) -> usize {
+    if number == 0 {
+        return 0;
+    }
+    encoded_len_varint(number).saturating_add(1)
 }
 
 fn text(tag: u32, text: &str, into: &mut Vec<u8>) {

@@ -86,9 +86,10 @@ fn keys(list: &str) -> impl Iterator<Item = &str> {
         .map(str::trim_ascii)
 }
 
-fn joined<'a>(keys: impl Iterator<Item = &'a str>) -> String {
-    // Longer than most lists.
-    let mut joined = String::with_capacity(128);
+fn joined<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> String {
+    // Each with its comma.
+    let length = keys.clone().map(|key| key.len().saturating_add(1)).sum();
+    let mut joined = String::with_capacity(length);
     for key in keys {
         if !joined.is_empty() {
             joined.push(',');
