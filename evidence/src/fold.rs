@@ -19,6 +19,7 @@ pub use state::{History, Past, UnitState};
 
 use crate::Micros;
 use crate::measure::{Measure, Measures, Source};
+use crate::store::Arm;
 use crate::sums::Sums;
 use std::collections::{BTreeMap, HashMap};
 
@@ -235,4 +236,34 @@ pub fn complete(contributed: &Sums, units: i64, is_ratio: bool) -> Sums {
         (sums.y, sums.yy, sums.xy, sums.yc) = (units as f64, units as f64, sums.x, sums.c);
     }
     sums
+}
+
+/// The sums of a measure, by variant and day.
+pub type Days = BTreeMap<(String, i32), Sums>;
+
+/// What variants come down to for a measure: from their units ([`UNITS`]), and from what these contributed
+/// to it.
+#[must_use]
+pub fn arms(units: Days, contributed: &Days, is_ratio: bool) -> BTreeMap<String, Arm> {
+    let mut arms: BTreeMap<String, Arm> = BTreeMap::new();
+    for (key, unit) in units {
+        let sums = contributed.get(&key).copied().unwrap_or_default();
+        let sums = complete(&sums, unit.n, is_ratio);
+        let (variant, day) = key;
+        let arm = arms.entry(variant).or_default();
+        arm.sums.add(&sums);
+        arm.days.insert(day, sums);
+    }
+    arms
+}
+
+/// How many units there are of each variant; those of none are left out.
+#[must_use]
+pub fn units_by_variant(days: Days) -> BTreeMap<String, u64> {
+    let mut units: BTreeMap<String, u64> = BTreeMap::new();
+    for ((variant, _), sums) in days {
+        *units.entry(variant).or_default() += u64::try_from(sums.n).unwrap_or(0);
+    }
+    units.retain(|_, n| *n > 0);
+    units
 }

@@ -5,8 +5,8 @@
 //! header ([`header`]) or from applications. [`attribution`] says to what an outcome counts, [`sums`]
 //! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive, as
 //! [`reconcile`] finds it out. [`block`] is what the log keeps, [`fold`] makes units of it, and what an
-//! [`EvidenceStore`] promises is in [`store`]; [`sqlite`]
-//! is one, [`pipeline`] brings evidence into it, and [`intake`] access logs into the pipeline.
+//! [`EvidenceStore`] promises is in [`store`]; [`sqlite`] and [`postgres`] are two, [`pipeline`] brings
+//! evidence into one, and [`intake`] access logs into the pipeline.
 //!
 //! What does not live here: gRPC and HTTP servers (the control plane's), and statistics (`stats`): this
 //! crate ends at the sufficient statistics.
@@ -25,6 +25,7 @@ pub mod measure;
 pub mod outcome;
 pub mod outcomes;
 pub mod pipeline;
+pub mod postgres;
 pub mod recent;
 pub mod reconcile;
 pub mod sketch;
@@ -38,6 +39,7 @@ pub use catalog::Catalog;
 pub use exposure::{Execution, Exposure, Reason};
 pub use measure::{Measure, Measures, Source};
 pub use outcome::{Outcome, Value};
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use store::{EvidenceStore, StoreError};
 pub use unit::{Privacy, Unit, UnitHasher, UnitKey};

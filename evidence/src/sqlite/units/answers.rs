@@ -1,16 +1,12 @@
 //! Answers from what is folded.
 
 use super::{measures, read_sketch};
-use crate::fold::{CONTAMINATED, UNITS, UnitState, complete, measure_name};
+use crate::fold::{CONTAMINATED, Days, UNITS, UnitState, arms, measure_name, units_by_variant};
 use crate::measure::{Measure, Source};
-use crate::store::{Arm, Counts, Minute, Span, StoreError, Sufficient, Summary, UnitRecord};
+use crate::store::{Counts, Minute, Span, StoreError, Sufficient, Summary, UnitRecord};
 use crate::sums::Sums;
 use crate::unit::UnitKey;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use std::collections::BTreeMap;
-
-/// The sums of a measure, by variant and day.
-type Days = BTreeMap<(String, i32), Sums>;
 
 pub(in crate::sqlite) fn sufficient(
     connection: &Connection,
@@ -27,16 +23,7 @@ pub(in crate::sqlite) fn sufficient(
     };
     let units = days(connection, experiment, UNITS)?;
     let contributed = days(connection, experiment, &measure_name(name))?;
-    let is_ratio = measure.denominator.is_some();
-    let mut variants: BTreeMap<String, Arm> = BTreeMap::new();
-    for ((variant, day), unit) in units {
-        let key = (variant, day);
-        let sums = contributed.get(&key).copied().unwrap_or_default();
-        let sums = complete(&sums, unit.n, is_ratio);
-        let arm = variants.entry(key.0).or_default();
-        arm.sums.add(&sums);
-        arm.days.insert(day, sums);
-    }
+    let mut variants = arms(units, &contributed, measure.denominator.is_some());
     let mut query = connection.prepare_cached(
         "SELECT v.text, s.data FROM sketches s JOIN names v ON v.number = s.variant
          WHERE s.experiment = (SELECT number FROM names WHERE text = ?1)
@@ -87,15 +74,6 @@ pub(in crate::sqlite) fn summary(
     experiment: &str,
     behind: u64,
 ) -> Result<Summary, StoreError> {
-    let by_variant = |measure| -> Result<BTreeMap<String, u64>, StoreError> {
-        let mut units = BTreeMap::new();
-        for ((variant, _), sums) in days(connection, experiment, measure)? {
-            let n = u64::try_from(sums.n).unwrap_or(0);
-            *units.entry(variant).or_default() += n;
-        }
-        units.retain(|_, n| *n > 0);
-        Ok(units)
-    };
     let mut query = connection.prepare_cached(
         "SELECT exposures, execution_failures, forced, fallbacks, attributed, early, late, orphans
          FROM counts WHERE experiment = (SELECT number FROM names WHERE text = ?1)",
@@ -113,8 +91,8 @@ pub(in crate::sqlite) fn summary(
         })
     });
     Ok(Summary {
-        units: by_variant(UNITS)?,
-        contaminated: by_variant(CONTAMINATED)?,
+        units: units_by_variant(days(connection, experiment, UNITS)?),
+        contaminated: units_by_variant(days(connection, experiment, CONTAMINATED)?),
         counts: counts.optional()?.unwrap_or_default(),
         behind,
     })
