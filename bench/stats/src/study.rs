@@ -3,7 +3,10 @@
 pub mod always_valid;
 pub mod bandits;
 pub mod cuped;
+pub mod fixed_horizon;
 pub mod group_sequential;
+pub mod mixture_ratio;
+pub mod sample_ratio;
 pub mod sequential_power;
 
 use crate::report::Study;
@@ -16,11 +19,14 @@ type Simulate = fn() -> anyhow::Result<Study>;
 /// # Errors
 /// What a method answers that should not.
 pub fn all() -> anyhow::Result<Vec<Study>> {
-    let studies: [(&str, Simulate); 5] = [
+    let studies: [(&str, Simulate); 8] = [
+        ("fixed horizon", fixed_horizon::study),
         ("always valid", always_valid::study),
+        ("mixture ratio", mixture_ratio::study),
         ("sequential power", sequential_power::study),
         ("group sequential", group_sequential::study),
         ("CUPED", cuped::study),
+        ("sample ratio", sample_ratio::study),
         ("bandits", bandits::study),
     ];
     let mut done = Vec::new();
