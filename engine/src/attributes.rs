@@ -13,6 +13,9 @@ pub struct Attributes {
     /// Open addressing with linear probing, at most a quarter full: the place of an attribute plus
     /// one, 0 where there is none. Its size is a power of two; empty where no header is asked for.
     by_name: Box<[u32]>,
+    /// A bit for each length that a name in the table has: most headers of a request have another
+    /// one and need not be looked for.
+    lengths: u64,
 }
 
 /// Shorter names are not in the table.
@@ -45,7 +48,14 @@ impl Attributes {
                 }
             }
         }
-        Self { list, by_name }
+        let lengths = names().fold(0, |lengths, (name, _)| {
+            lengths | length_bit(name.as_bytes())
+        });
+        Self {
+            list,
+            by_name,
+            lengths,
+        }
     }
 
     /// Whether a header is looked for by [`Attributes::header`].
@@ -56,6 +66,9 @@ impl Attributes {
     /// The attribute that is the header of this name, in any case.
     #[inline]
     pub(crate) fn header(&self, name: &[u8]) -> Option<AttributeId> {
+        if self.lengths & length_bit(name) == 0 {
+            return None;
+        }
         let mut slot = home(name, self.by_name.len())?;
         // A quarter full, so that this ends soon.
         loop {
@@ -77,6 +90,13 @@ impl Deref for Attributes {
     fn deref(&self) -> &[Attribute] {
         &self.list
     }
+}
+
+/// The bit of a name's length; names whose lengths differ by 64 share one.
+#[inline]
+fn length_bit(name: &[u8]) -> u64 {
+    #[allow(clippy::cast_possible_truncation)] // Only the lowest six bits count.
+    1_u64.wrapping_shl(name.len() as u32)
 }
 
 /// Where probing for a name starts in a table of `size`, the same for every case of its letters.
