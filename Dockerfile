@@ -2,6 +2,7 @@
 #   docker build --target control-plane -t watershed/control-plane .
 #   docker build --target envoy         -t watershed/envoy .
 #   docker build --target wasm          -t watershed/wasm .     (for Istio and Envoy Gateway)
+# `--build-arg COMMIT=$(git rev-parse --short=12 HEAD)` has the programs say what they were built from.
 # Bases are pinned by version; pin them by digest where your registry keeps one. No image holds a secret.
 
 FROM rust:1.95.0-slim-bookworm AS build
@@ -9,6 +10,8 @@ FROM rust:1.95.0-slim-bookworm AS build
 ENV RUSTUP_TOOLCHAIN=1.95.0 CARGO_TERM_COLOR=never
 # The profile of the binary; `dev` builds faster.
 ARG PROFILE=release
+ARG COMMIT=
+ENV WATERSHED_COMMIT=$COMMIT
 WORKDIR /src
 RUN [ -d "$(rustc --print target-libdir --target wasm32-wasip1)" ] || rustup target add wasm32-wasip1
 COPY Cargo.toml Cargo.lock ./
@@ -25,8 +28,9 @@ COPY envoy/bootstrap.yaml envoy/bootstrap.yaml
 # The workspace names the tests, but no image has them: a change of theirs builds nothing anew.
 COPY tests/Cargo.toml tests/Cargo.toml
 RUN mkdir tests/src && touch tests/src/lib.rs
-RUN cargo build --locked -p watershed-filter --target wasm32-wasip1 --profile wasm \
- && install -D -m 644 target/wasm32-wasip1/wasm/watershed_filter.wasm /out/plugin.wasm
+# As `make dist` builds it: the same source gives the same bytes.
+COPY setup/dist.sh setup/dist.sh
+RUN setup/dist.sh filter /out && rm -r /out/build
 RUN cargo build --locked -p watershed-control-plane --bin watershed --profile "$PROFILE" \
  && install -D -m 755 "target/$([ "$PROFILE" = dev ] && echo debug || echo "$PROFILE")/watershed" /out/watershed
 

@@ -9,7 +9,7 @@ WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-evidence bench-stats validate-stats clean fuzz soak compose-test
+.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-evidence bench-stats validate-stats clean fuzz soak compose-test dist reproducible
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -48,6 +48,12 @@ fuzz: ## run the fuzz targets, each for FUZZ_SECONDS (60); needs a nightly toolc
 
 compose-test: ## bring the docker-compose stack up, run the demo's story against it, take it down
 	@tests/compose/run
+
+dist: setup ## build what a release consists of, into target/dist: binary, filter, bill of materials, checksums
+	@setup/dist.sh
+
+reproducible: setup ## build the filter from two folders and compare, byte for byte
+	@setup/reproducible.sh
 
 fmt: ## format the code
 	cargo fmt --all

@@ -57,7 +57,7 @@ use watershed_evidence::reconcile::Reconciler;
 
 /// Splits live traffic for experiments inside Envoy, and decides from a control plane.
 #[derive(Debug, clap::Parser)]
-#[command(name = "watershed", version)]
+#[command(name = "watershed", version = env!("WATERSHED_BUILD"))]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -8,6 +8,15 @@ use crate::request::Active;
 use std::rc::Rc;
 use watershed_engine::Plan;
 
+/// Which filter this is, for its log: the version, and the commit where the build was told it.
+fn build() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("WATERSHED_COMMIT").unwrap_or_default() {
+        "" => version.to_owned(),
+        commit => format!("{version} (commit {commit})"),
+    }
+}
+
 /// What outlives a request: the plan at work. Requests share it, and those under way keep theirs
 /// when a new one comes.
 #[derive(Debug, Default)]
@@ -29,7 +38,8 @@ impl Root {
                 true
             }
             Err(reason) => {
-                let line = format!("watershed: configuration refused: {reason}");
+                let build = build();
+                let line = format!("watershed {build}: configuration refused: {reason}");
                 host.log(Level::Error, &line);
                 counters::rejected(host);
                 false
@@ -46,7 +56,8 @@ impl Root {
 
     fn activate(&mut self, plan: Plan, host: &impl Host) {
         let line = format!(
-            "watershed: configuration {:?} with {} experiments is active",
+            "watershed {}: configuration {:?} with {} experiments is active",
+            build(),
             plan.version(),
             plan.experiments().len()
         );
@@ -75,10 +86,8 @@ mod tests {
             assert_eq!(root.active().plan().version(), "good");
         }
         let errors = host.errors();
-        assert_eq!(
-            errors[0],
-            "watershed: configuration refused: experiment \"broken\": layer is missing or empty"
-        );
+        let refused = "configuration refused: experiment \"broken\": layer is missing or empty";
+        assert_eq!(errors[0], format!("watershed {}: {refused}", build()));
         assert_eq!(errors.len(), 3, "one line each");
         assert_eq!(host.count(counters::REJECTED), 3);
     }
@@ -113,10 +122,8 @@ mod tests {
         let host = FakeHost::default();
         host.fail("configuration");
         assert!(!Root::default().on_configure(&host));
-        assert_eq!(
-            host.errors(),
-            ["watershed: configuration refused: host call configuration answered with status 10"]
-        );
+        let refused = "configuration refused: host call configuration answered with status 10";
+        assert_eq!(host.errors(), [format!("watershed {}: {refused}", build())]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 from collections import Counter
 from pathlib import Path
 
@@ -280,6 +281,25 @@ def evidence(api, gateway):
         eventually(f"Prometheus asks {name}", lambda: value(f"max(up%7Bcontainer=%22{name}%22%7D)") == 1)
 
 
+def dashboard():
+    say("Prometheus takes every query of the dashboard")
+    prometheus = Api(PORTS["PROMETHEUS"], "none")
+    board = json.loads((ROOT / "envoy" / "grafana" / "watershed.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert len(queries) > 15, "the dashboard lost its panels"
+
+    def answered(query):
+        query = query.replace("$__rate_interval", "1m").replace("$experiment", ".*")
+        answer = json.loads(prometheus.ask("GET", "/api/v1/query?" + urllib.parse.urlencode({"query": query})))
+        assert answer["status"] == "success", f"{query}: {answer}"
+        return answer["data"]["result"]
+
+    with_data = [query for query in queries if answered(query)]
+    print(f"    {len(with_data)} of {len(queries)} queries have data; the others are about what did not go wrong")
+    assert any("watershed_assignment" in query for query in with_data)
+    assert any("envoy_cluster_upstream_rq_time_bucket" in query for query in with_data)
+
+
 def grafana(found):
     if not found:
         print("skipped: Grafana, whose image can't be had here; its provisioning files are checked by name")
@@ -287,10 +307,11 @@ def grafana(found):
         for name in ("datasources/prometheus.yaml", "dashboards/watershed.yaml"):
             assert (folder / name).is_file(), name
         return
-    say("Grafana has the data source")
+    say("Grafana has the dashboard")
     board = Api(PORTS["GRAFANA"], "none")
     board.headers = {}
     eventually("Grafana answers", lambda: b"ok" in board.ask("GET", "/api/health"))
+    eventually("the dashboard is provisioned", lambda: board.ask("GET", "/api/dashboards/uid/watershed"))
 
 
 def up():
@@ -317,6 +338,7 @@ def main():
         replicas = {f"replica-{n}": Api(PORTS[f"REPLICA_{n}"], key) for n in (1, 2)}
         kill_a_replica(replicas, Gateway(PORTS["REPLICATED_GATEWAY"]))
         evidence(api, gateway)
+        dashboard()
         grafana(with_grafana)
         say("A second start changes nothing: the secrets and what people changed stay")
         compose("up", "-d", "--force-recreate", "seed", "keys")

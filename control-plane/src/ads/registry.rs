@@ -114,6 +114,10 @@ impl Connection {
         for (ty, news) in news.iter() {
             self.count(ty, *news);
         }
+        // The fleet may be described only since the proxy came.
+        if news.iter().any(|(_, news)| news.pushed) {
+            self.registry.gauge(&state, &self.part.fleet);
+        }
         drop(state);
         for (ty, _) in news.iter().filter(|(_, news)| news.nacked) {
             if let Some(refusal) = &statuses.get(ty).refusal {
