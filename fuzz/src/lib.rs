@@ -171,6 +171,16 @@ impl Host for Chaos<'_> {
         self.must_be_sendable(name, value);
         self.call("add_response_header", ())
     }
+    // What an upstream answers and what is found in the filter state can be any bytes, too.
+    fn response_header(&self, _: &str) -> Result<Vec<u8>, HostError> {
+        self.call("response_header", self.input.body.clone())
+    }
+    fn remove_response_header(&self, _: &str) -> Result<(), HostError> {
+        self.call("remove_response_header", ())
+    }
+    fn filter_state(&self, _: &str) -> Result<Vec<u8>, HostError> {
+        self.call("filter_state", self.input.metadata.clone())
+    }
     fn set_filter_state(&self, _: &str, _: &[u8]) -> Result<(), HostError> {
         self.call("set_filter_state", ())
     }
