@@ -255,14 +255,12 @@ impl Table {
         if pairs.is_empty() {
             return Err(TOO_FEW);
         }
-        let mut sum = Contrasting::of(&pairs);
+        let sum = Contrasting::of(&pairs);
         let total = sum.variance_a + sum.variance_b;
         check::finite([("a difference", sum.b - sum.a), ("a variance", total)])?;
         if total <= 0.0 {
             return Err(StatsError::ZeroVariance { input: "both arms" });
         }
-        // In parts of the whole, so that no square underflows.
-        sum.squares /= total * total;
         let ratio = sum.b / sum.a;
         let relative_error = (sum.variance_b + sum.variance_a * ratio * ratio).sqrt() / sum.a.abs();
         let relative = (sum.b - sum.a) / sum.a.abs();
@@ -275,7 +273,8 @@ impl Table {
             standard_error: total.sqrt(),
             relative: (relative.is_finite() && relative_error.is_finite() && relative_error > 0.0)
                 .then_some((relative, relative_error)),
-            degrees_of_freedom: 1.0 / sum.squares,
+            // Of units beyond all measure it is the normal limit, as a number.
+            degrees_of_freedom: (total / sum.norm).powi(2).min(f64::MAX),
             variance_reduction: (adjusted && sum.raw > 0.0).then(|| 1.0 - total / sum.raw),
             left_out,
         })
@@ -303,8 +302,8 @@ struct Contrasting {
     variance_a: f64,
     variance_b: f64,
     raw: f64,
-    /// Of squared variances over their degrees of freedom.
-    squares: f64,
+    /// The root of the sum of squared variances over their degrees of freedom: no square of it underflows.
+    norm: f64,
 }
 
 impl Contrasting {
@@ -321,8 +320,9 @@ impl Contrasting {
             sum.variance_a += part(&pair.a);
             sum.variance_b += part(&pair.b);
             sum.raw += part(&pair.raw.0) + part(&pair.raw.1);
-            sum.squares +=
-                part(&pair.a).powi(2) / (pair.a.n - 1.0) + part(&pair.b).powi(2) / (pair.b.n - 1.0);
+            for arm in [&pair.a, &pair.b] {
+                sum.norm = sum.norm.hypot(part(arm) / (arm.n - 1.0).sqrt());
+            }
         }
         sum
     }

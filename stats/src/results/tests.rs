@@ -502,6 +502,37 @@ fn method() -> impl Strategy<Value = Method> {
     ]
 }
 
+#[test]
+fn variances_whose_squares_underflow_have_degrees_of_freedom() {
+    // As the property below once found them.
+    let seen = |n: f64, x: f64, xx: f64| Sums {
+        n,
+        x,
+        xx,
+        ..Sums::default()
+    };
+    for method in [Method::Sequential, Method::Fixed] {
+        let slices = vec![Slice {
+            phase: 0,
+            day: None,
+            arms: vec![
+                seen(1.9e92, 4.8e-178, 7.0e-118),
+                seen(3.2e20, 0.0, 1.4e-126),
+            ],
+        }];
+        let mut evidence = evidence(vec![metric(
+            "m",
+            Role::Primary,
+            Data::Proportion { slices },
+        )]);
+        evidence.plan.method = method;
+        let results = of(&evidence).unwrap();
+        let numbers = first(&results).numbers.as_ref().unwrap();
+        let df = numbers.degrees_of_freedom;
+        assert!((df / 3.2e20 - 1.0).abs() < 1e-6, "{df}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
