@@ -131,7 +131,7 @@ impl Pipeline {
             if gathering.bytes() >= shared.config.max_bytes {
                 shared.counters.dropped(&it.experiment);
             } else if gathering.exposures.push(it, &mut gathering.recent) {
-                shared.counters.taken(&it.execution.proxy, &it.experiment);
+                shared.counters.take();
                 taken(it);
             } else {
                 shared.counters.duplicate();

@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use watershed_evidence::catalog::{Catalog, Variant};
 use watershed_evidence::entry::Context;
 use watershed_evidence::intake::take;
-use watershed_evidence::pipeline::{Counters, Pipeline, PipelineConfig};
+use watershed_evidence::pipeline::{Pipeline, PipelineConfig};
 use watershed_evidence::{EvidenceStore, Privacy, UnitHasher};
 
 /// What was seen while it received.
@@ -129,7 +129,7 @@ pub async fn receive<T>(
     Ok((
         done,
         Received {
-            taken: taken(counters),
+            taken: counters.taken(),
             kept: counters.entries_kept(),
             dropped: counters.all_dropped().values().sum(),
             duplicates: counters.duplicates(),
@@ -143,10 +143,6 @@ pub async fn receive<T>(
             load: machine_load(),
         },
     ))
-}
-
-fn taken(counters: &Counters) -> u64 {
-    counters.arrived().iter().map(|it| it.2.arrived).sum()
 }
 
 fn catalog() -> Catalog {
@@ -191,7 +187,7 @@ impl Watch {
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let lag = pipeline.counters().lag();
-            let taken = taken(pipeline.counters());
+            let taken = pipeline.counters().taken();
             let (kept, folded) = (taken - lag.to_keep, taken - lag.to_keep - lag.to_fold);
             for (waits, through) in [(&mut self.kept, kept), (&mut self.folded, folded)] {
                 if waits.marks.back().is_none_or(|it| it.0 < taken) {

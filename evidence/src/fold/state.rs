@@ -1,6 +1,8 @@
 //! What is known of one unit, and the bytes that it is kept as.
 
+use super::Names;
 use crate::Micros;
+use crate::store::UnitRecord;
 use prost::Message;
 
 /// A unit in an experiment.
@@ -82,6 +84,19 @@ impl UnitState {
         if let Some((_, sum, early)) = self.slots.get_mut(index) {
             *sum += within;
             *early += before;
+        }
+    }
+
+    /// What is known of the unit in this experiment, in words.
+    #[must_use]
+    pub fn record(&self, experiment: u32, names: &Names) -> UnitRecord {
+        let sum = |number| (names.text(number).to_owned(), self.slot(number).0);
+        UnitRecord {
+            experiment: names.text(experiment).to_owned(),
+            variant: names.text(self.variant).to_owned(),
+            first_exposure: self.first,
+            contaminated: self.contaminated,
+            sums: self.numbers().map(sum).collect(),
         }
     }
 

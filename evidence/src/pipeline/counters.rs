@@ -1,17 +1,17 @@
 //! What a pipeline counts, for whoever watches it.
 
-use crate::loss::Account;
 use crate::store::StoreError;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many proxies and experiments are told apart; what is beyond is counted together, as `other`.
-const MAX_ACCOUNTS: usize = 10_000;
+/// How many experiments are told apart; what is beyond is counted together, as `other`.
+const MAX_EXPERIMENTS: usize = 10_000;
 
 /// The counters of a pipeline.
 #[derive(Debug, Default)]
 pub struct Counters {
+    taken: AtomicU64,
     duplicates: AtomicU64,
     kept: AtomicU64,
     exposures_kept: AtomicU64,
@@ -20,7 +20,6 @@ pub struct Counters {
     /// Exposures that were taken in and that the database then refused for good.
     refused: AtomicU64,
     waiting: AtomicU64,
-    accounts: Mutex<BTreeMap<(String, String), u64>>,
     dropped: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -54,27 +53,20 @@ impl Counters {
     /// How far behind it is.
     pub fn lag(&self) -> Lag {
         let kept = self.entries_kept();
-        let taken: u64 = lock(&self.accounts).values().sum();
         let dropped = self.refused.load(Ordering::Relaxed);
         let exposures = self.exposures_kept.load(Ordering::Relaxed);
         Lag {
-            to_keep: taken.saturating_sub(exposures.saturating_add(dropped)),
+            to_keep: self
+                .taken()
+                .saturating_sub(exposures.saturating_add(dropped)),
             to_fold: kept.saturating_sub(self.folded.load(Ordering::Relaxed)),
             batches: self.waiting.load(Ordering::Relaxed),
         }
     }
 
-    /// Exposures that were taken in, by proxy and experiment: what [`Account::arrived`] is.
-    pub fn arrived(&self) -> Vec<(String, String, Account)> {
-        let accounts = lock(&self.accounts);
-        let account = |arrived: &u64| Account {
-            told: 0,
-            arrived: *arrived,
-        };
-        accounts
-            .iter()
-            .map(|((proxy, experiment), it)| (proxy.clone(), experiment.clone(), account(it)))
-            .collect()
+    /// Exposures that were taken in. By proxy and experiment they are told to whoever hands them in.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Exposures that were dropped, because there was no room or the database refused them, by experiment.
@@ -82,15 +74,8 @@ impl Counters {
         lock(&self.dropped).clone()
     }
 
-    pub(super) fn taken(&self, proxy: &str, experiment: &str) {
-        let mut accounts = lock(&self.accounts);
-        let key = (proxy.to_owned(), experiment.to_owned());
-        if accounts.len() < MAX_ACCOUNTS || accounts.contains_key(&key) {
-            *accounts.entry(key).or_default() += 1;
-        } else {
-            let other = ("other".to_owned(), "other".to_owned());
-            *accounts.entry(other).or_default() += 1;
-        }
+    pub(super) fn take(&self) {
+        self.taken.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn dropped(&self, experiment: &str) {
@@ -99,7 +84,7 @@ impl Counters {
 
     fn dropped_many(&self, experiment: &str, count: u64) {
         let mut dropped = lock(&self.dropped);
-        let known = dropped.len() < MAX_ACCOUNTS || dropped.contains_key(experiment);
+        let known = dropped.len() < MAX_EXPERIMENTS || dropped.contains_key(experiment);
         let experiment = if known { experiment } else { "other" };
         *dropped.entry(experiment.to_owned()).or_default() += count;
     }

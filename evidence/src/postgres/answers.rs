@@ -167,16 +167,7 @@ pub(super) async fn unit(pool: &PgPool, key: UnitKey) -> Result<Vec<UnitRecord>,
     let names = Names::of(texts.fetch_all(pool).await?);
     let record = |row| {
         let ((_, experiment), state) = units::unit(row)?;
-        Ok(UnitRecord {
-            experiment: names.text(experiment).to_owned(),
-            variant: names.text(state.variant).to_owned(),
-            first_exposure: state.first,
-            contaminated: state.contaminated,
-            sums: state
-                .numbers()
-                .map(|it| (names.text(it).to_owned(), state.slot(it).0))
-                .collect(),
-        })
+        Ok(state.record(experiment, &names))
     };
     rows.iter().map(record).collect()
 }

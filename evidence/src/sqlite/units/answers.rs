@@ -136,15 +136,6 @@ pub(in crate::sqlite) fn unit(
          WHERE unit = ?1 ORDER BY experiment",
     )?;
     let states = query.query_map([key.0], super::state)?;
-    let record = |(experiment, state): (u32, UnitState)| UnitRecord {
-        experiment: names.text(experiment).to_owned(),
-        variant: names.text(state.variant).to_owned(),
-        first_exposure: state.first,
-        contaminated: state.contaminated,
-        sums: state
-            .numbers()
-            .map(|it| (names.text(it).to_owned(), state.slot(it).0))
-            .collect(),
-    };
+    let record = |(experiment, state): (u32, UnitState)| state.record(experiment, &names);
     Ok(states.map(|it| it.map(record)).collect::<Result<_, _>>()?)
 }
