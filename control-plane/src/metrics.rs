@@ -134,7 +134,7 @@ impl Metrics {
         let labels = ApiLabels {
             route: route.to_owned(),
             method: method_label(method),
-            code_class: class(status),
+            code_class: class(status.as_u16()).unwrap_or("5xx"),
         };
         self.api_requests.get_or_create(&labels).inc();
     }
@@ -243,13 +243,15 @@ fn method_label(method: &http::Method) -> &'static str {
     }
 }
 
-fn class(status: http::StatusCode) -> &'static str {
-    match status.as_u16() {
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
+/// The first digit of a status; nothing where it is none of HTTP's.
+fn class(status: u16) -> Option<&'static str> {
+    match status {
+        100..=199 => Some("1xx"),
+        200..=299 => Some("2xx"),
+        300..=399 => Some("3xx"),
+        400..=499 => Some("4xx"),
+        500..=599 => Some("5xx"),
+        _ => None,
     }
 }
 

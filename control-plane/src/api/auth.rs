@@ -28,8 +28,7 @@ pub(super) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let peer = request.extensions().get::<ConnectInfo<RemoteAddress>>();
-    let peer = peer.map(|ConnectInfo(RemoteAddress(address))| address.ip().to_canonical());
+    let peer = remote(request.extensions().get());
     let principal = api.gate.admit(request.headers(), peer).await?;
     api.gate.permit(&principal, needed)?;
     let origin = origin(request.headers(), peer);
@@ -38,6 +37,11 @@ pub(super) async fn authorize(
         .insert(Caller { principal, origin });
     let request = claim(request, repeat).await?;
     Ok(next.run(request).await)
+}
+
+/// The address at the other end of a connection, where that is known.
+pub(super) fn remote(info: Option<&ConnectInfo<RemoteAddress>>) -> Option<IpAddr> {
+    info.map(|ConnectInfo(RemoteAddress(address))| address.ip().to_canonical())
 }
 
 fn origin(headers: &HeaderMap, peer: Option<IpAddr>) -> Origin {

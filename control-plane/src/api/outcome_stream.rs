@@ -3,15 +3,14 @@
 //! way around a key's rate.
 
 use super::AppState;
+use super::auth::remote;
 use super::error::Problem;
 use super::idempotency::is_key;
-use super::outcomes::{Receipt, desk, keep};
+use super::outcomes::{Receipt, desk, keep, unkept};
 use crate::auth::Role;
 use crate::evidence::desk::Desk;
 use crate::evidence::report::{Context, OutcomeSpec, Report};
 use crate::model::Faults;
-use crate::tls::RemoteAddress;
-use axum::extract::ConnectInfo;
 use futures::Stream;
 use futures::stream::{BoxStream, try_unfold};
 use http::{HeaderMap, StatusCode};
@@ -61,11 +60,10 @@ impl OutcomeService for Reports {
         &self,
         request: Request<Streaming<ReportOutcomesRequest>>,
     ) -> Result<Response<Self::ReportOutcomesStream>, Status> {
-        let peer = request.extensions().get::<ConnectInfo<RemoteAddress>>();
         let open = Open {
             desk: desk(&self.api).map_err(|problem| status(&problem))?,
             api: self.api.clone(),
-            peer: peer.map(|ConnectInfo(RemoteAddress(address))| address.ip().to_canonical()),
+            peer: remote(request.extensions().get()),
             headers: request.metadata().clone().into_headers(),
             reports: request.into_inner(),
         };
@@ -115,10 +113,8 @@ impl Open {
         });
         let read = read.await.map_err(|_| status(&Problem::internal()))?;
         let report = read.map_err(|fault| Status::invalid_argument(fault.to_string()))?;
-        let receipt = keep(&self.desk, report).await.map_err(|fault| {
-            tracing::error!(%fault, "outcomes could not be kept");
-            Status::unavailable("the outcomes could not be kept; send them again later")
-        })?;
+        let receipt = keep(&self.desk, report).await;
+        let receipt = receipt.map_err(|fault| status(&unkept(fault)))?;
         Ok(told(&receipt))
     }
 

@@ -106,7 +106,7 @@ pub(super) fn desk(api: &AppState) -> Result<Arc<Desk>, Problem> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
-fn unkept(fault: StoreError) -> Problem {
+pub(super) fn unkept(fault: StoreError) -> Problem {
     tracing::error!(%fault, "outcomes could not be kept");
     Problem::unavailable("the outcomes could not be kept; send them again later")
 }

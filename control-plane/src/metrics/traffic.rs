@@ -3,6 +3,7 @@
 //! watching; what is judged is read from the evidence.
 
 use super::bounded::OTHER;
+use super::class;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
@@ -117,7 +118,8 @@ impl Traffic {
         let series = self.series(&exposure.experiment, &exposure.variant);
         let execution = exposure.execution.as_ref();
         let served = exposure.served.as_deref().unwrap_or(NOBODY);
-        self.request(&series, served, class(execution.status)).inc();
+        self.request(&series, served, class(execution.status).unwrap_or(NOBODY))
+            .inc();
         if exposure.fallback_used {
             series.fallbacks.inc();
         }
@@ -213,17 +215,6 @@ fn trace(execution: &Execution) -> Option<TraceLabels> {
     (!trace_id.is_empty()).then(|| TraceLabels {
         trace_id: trace_id.clone(),
     })
-}
-
-fn class(status: u16) -> &'static str {
-    match status {
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        500..=599 => "5xx",
-        _ => NOBODY,
-    }
 }
 
 #[allow(
