@@ -31,6 +31,7 @@ test: ## set up, build, run every test, and end with "N passed, N failed"
 	@setup/packages.sh openfeature "OpenFeature's provider" 10 --platform any --implementation py --abi none
 	@setup/packages.sh schemathesis Schemathesis 11
 	@setup/packages.sh kubernetes "Kubernetes' schemas" 10
+	@setup/packages.sh clickhouse "ClickHouse's engine" 9
 	@setup/postgres.sh
 	@python3 tests/run.py $(CARGO_FLAGS)
 

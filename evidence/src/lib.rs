@@ -5,8 +5,8 @@
 //! header ([`header`]) or from applications. [`attribution`] says to what an outcome counts, [`sums`]
 //! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive, as
 //! [`reconcile`] finds it out. [`block`] is what the log keeps, [`fold`] makes units of it, and what an
-//! [`EvidenceStore`] promises is in [`store`]; [`sqlite`] and [`postgres`] are two, [`pipeline`] brings
-//! evidence into one, and [`intake`] access logs into the pipeline.
+//! [`EvidenceStore`] promises is in [`store`]; [`sqlite`], [`postgres`] and [`clickhouse`] are three, [`pipeline`]
+//! brings evidence into one, and [`intake`] access logs into the pipeline.
 //!
 //! What does not live here: gRPC and HTTP servers (the control plane's), and statistics (`stats`): this
 //! crate ends at the sufficient statistics.
@@ -15,6 +15,7 @@ pub mod attribution;
 pub mod batch;
 pub mod block;
 pub mod catalog;
+pub mod clickhouse;
 pub mod entry;
 pub mod exposure;
 pub mod fold;
@@ -36,6 +37,7 @@ pub mod unit;
 
 pub use batch::Batch;
 pub use catalog::Catalog;
+pub use clickhouse::ClickHouseStore;
 pub use exposure::{Execution, Exposure, Reason};
 pub use measure::{Measure, Measures, Source};
 pub use outcome::{Outcome, Value};

@@ -13,7 +13,11 @@ pub const SMALLEST: f64 = 1e-9;
 /// Farther from zero is this.
 pub const LARGEST: f64 = 1e18;
 
-const GAMMA: f64 = (1.0 + RELATIVE_ERROR) / (1.0 - RELATIVE_ERROR);
+pub(crate) const GAMMA: f64 = (1.0 + RELATIVE_ERROR) / (1.0 - RELATIVE_ERROR);
+
+/// Where bins are told by one number: that of a positive value's bin has this added, that of a negative one's as
+/// well and is negative then, and zeros are in bin 0.
+pub(crate) const SIDE: i32 = 4_096;
 
 /// Values, in bins that grow by [`RELATIVE_ERROR`]; at most some 6,300 of them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -116,6 +120,23 @@ impl Sketch {
         let positive = positive.map(|(bin, count)| (middle(*bin), *count));
         let zeros = (self.zeros > 0).then_some((0.0, self.zeros));
         negative.chain(zeros).chain(positive)
+    }
+
+    /// Of how many values each bin has, by one number a bin: see [`SIDE`].
+    pub(crate) fn of_bins(bins: impl IntoIterator<Item = (i32, u64)>) -> Self {
+        let mut sketch = Self::default();
+        for (bin, values) in bins {
+            let count = match bin {
+                0 => &mut sketch.zeros,
+                1.. => sketch.positive.entry(bin.saturating_sub(SIDE)).or_default(),
+                _ => {
+                    let bin = bin.saturating_neg().saturating_sub(SIDE);
+                    sketch.negative.entry(bin).or_default()
+                }
+            };
+            *count = count.saturating_add(values);
+        }
+        sketch
     }
 
     /// What to keep.
