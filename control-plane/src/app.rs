@@ -26,6 +26,7 @@ use crate::demo::{self, DemoArgs};
 use crate::evidence::Evidence;
 use crate::evidence::accounts::Accounts;
 use crate::evidence::desk::Desk;
+use crate::evidence::exchange::Exchange;
 use crate::evidence::ingest::AccessLogs;
 use crate::evidence::stats_sink::StatsSink;
 use crate::leader::Candidate;
@@ -187,7 +188,10 @@ pub async fn serve(
     let xds = bind(config.xds.xds_address).await?;
     let addresses = (api.local_addr()?, xds.local_addr()?);
     warn_of_plaintext(addresses, (&api_security, &xds_security));
-    tracing::info!(api = %addresses.0, xds = %addresses.1, %database, "listening");
+    let evidence_database = config.evidence.target(&config.store);
+    tracing::info!(
+        api = %addresses.0, xds = %addresses.1, %database, evidence = %evidence_database, "listening"
+    );
 
     let proxies = Arc::new(crate::ads::FleetView::new(
         Arc::clone(&fleets),
@@ -207,7 +211,7 @@ pub async fn serve(
     let stopping = CancellationToken::new();
     let (evidence, keeper) = Evidence::open(
         &config.evidence,
-        &config.store.database,
+        &evidence_database,
         state.control.watch(),
         (clock::now, &stopping),
     )
@@ -216,13 +220,7 @@ pub async fn serve(
     let writer = getrandom::u64().context("no randomness")?.cast_signed();
     let desk = Desk::new(Arc::clone(&evidence.store), evidence.units.clone(), writer);
     state.evidence = Some(Arc::new(desk));
-    let leads = join(
-        &config.store,
-        state.store.clone(),
-        state.control.clone(),
-        &metrics,
-        &stopping,
-    )?;
+    let leads = join(&config.store, &state, &stopping)?;
     let schedule = Driver::new(Arc::clone(&state.control), clock::now).run(leads);
     let router = api::router(state).into_make_service_with_connect_info::<RemoteAddress>();
     let api = Incoming::new(api, api_security)?;
@@ -298,26 +296,28 @@ async fn gate(auth: Auth, store: &Store, metrics: Arc<Metrics>) -> anyhow::Resul
     Gate::open(auth, store.clone(), metrics, clock::now).await
 }
 
-/// Takes a place among the replicas of the store: follows what they write, and stands for leader.
+/// Takes a place among the replicas of the store: follows what they write, shares what proxies tell, and
+/// stands for leader.
 fn join(
     config: &StoreConfig,
-    store: Store,
-    control: Arc<Control>,
-    metrics: &Arc<Metrics>,
+    state: &AppState,
     stopping: &CancellationToken,
 ) -> anyhow::Result<watch::Receiver<bool>> {
+    let name = format!("{:016x}", getrandom::u64().context("no randomness")?);
     let candidate = Candidate {
-        store: store.clone(),
+        store: state.store.clone(),
         lock: config.leader_lock,
-        holder: format!("{:016x}", getrandom::u64().context("no randomness")?),
-        metrics: Arc::clone(metrics),
+        holder: name.clone(),
+        metrics: Arc::clone(&state.metrics),
     };
     tokio::spawn(replicas::follow(
-        control,
-        store,
+        Arc::clone(&state.control),
+        state.store.clone(),
         config.poll(),
         stopping.clone(),
     ));
+    let exchange = Exchange::new(Arc::clone(&state.accounts), state.store.clone(), name);
+    tokio::spawn(exchange.run(clock::now, stopping.clone()));
     Ok(candidate.stand(stopping.clone()))
 }
 

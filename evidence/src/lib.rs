@@ -4,9 +4,10 @@
 //! writes them and the served variant as the [`catalog`] knows it. [`Outcome`]s come from a response
 //! header ([`header`]) or from applications. [`attribution`] says to what an outcome counts, [`sums`]
 //! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive, as
-//! [`reconcile`] finds it out. [`block`] is what the log keeps, [`fold`] makes units of it, and what an
-//! [`EvidenceStore`] promises is in [`store`]; [`sqlite`], [`postgres`] and [`clickhouse`] are three, [`pipeline`]
-//! brings evidence into one, and [`intake`] access logs into the pipeline.
+//! [`reconcile`] finds it out, also where several control planes heard a part each ([`hearsay`]). [`block`] is
+//! what the log keeps, [`fold`] makes units of it, and what an [`EvidenceStore`] promises is in [`store`];
+//! [`sqlite`], [`postgres`] and [`clickhouse`] are three, [`pipeline`] brings evidence into one, and
+//! [`intake`] access logs into the pipeline.
 //!
 //! What does not live here: gRPC and HTTP servers (the control plane's), and statistics (`stats`): this
 //! crate ends at the sufficient statistics.
@@ -20,6 +21,7 @@ pub mod entry;
 pub mod exposure;
 pub mod fold;
 pub mod header;
+pub mod hearsay;
 pub mod intake;
 pub mod loss;
 pub mod measure;

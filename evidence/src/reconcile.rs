@@ -6,12 +6,13 @@
 //! What does not live here: the accounts themselves ([`crate::loss`]), and how counts come in.
 
 use crate::Micros;
+use crate::hearsay::Item;
 use crate::loss::{Counter, Ledger};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Arrivals are kept by tenths of a second, which is how often the filter tells its counts.
-const SLOT: Micros = 100_000;
+pub(crate) const SLOT: Micros = 100_000;
 /// How many slots wait for a report, per proxy and experiment: two hours. A proxy whose clock jumps about
 /// makes no more of them; what is let go then counts as missing.
 const MAX_SLOTS: usize = 72_000;
@@ -111,6 +112,23 @@ impl Reconciler {
 
     /// Takes an entry of a request that began at `time`.
     pub fn arrived(&mut self, proxy: &str, experiment: &str, time: Micros) {
+        self.arrivals(proxy, experiment, time, 1);
+    }
+
+    /// Takes what another control plane heard.
+    pub fn hear(&mut self, item: Item) {
+        match item {
+            Item::Arrived {
+                proxy,
+                experiment,
+                time,
+                count,
+            } => self.arrivals(&proxy, &experiment, time, count),
+            Item::Reported { proxy, report } => self.report(&proxy, report),
+        }
+    }
+
+    fn arrivals(&mut self, proxy: &str, experiment: &str, time: Micros, count: u64) {
         let since = self.proxies.get(proxy).and_then(|it| it.since);
         if since.is_some_and(|since| time < since) {
             return;
@@ -124,11 +142,11 @@ impl Reconciler {
             return;
         };
         if pending.settled.is_some_and(|settled| time <= settled) {
-            self.ledger.arrived(proxy, experiment, 1);
+            self.ledger.arrived(proxy, experiment, count);
             return;
         }
         let slot = pending.arrived.entry(time.div_euclid(SLOT)).or_default();
-        *slot = slot.saturating_add(1);
+        *slot = slot.saturating_add(count);
         if since.is_none() {
             // Without reports nothing is ever held against anything.
             let newest = time.saturating_sub(settle).div_euclid(SLOT);

@@ -85,6 +85,7 @@ impl ControlPlane {
             .args(["--api-address", &self.api.address().to_string()])
             .args(["--xds-address", &self.xds.address().to_string()])
             .env_remove("DATABASE_URL")
+            .env_remove("WATERSHED_EVIDENCE_URL")
             .arg("--database")
             .arg(self.folder.join("watershed.db"))
             .args(&self.arguments)

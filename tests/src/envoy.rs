@@ -79,6 +79,23 @@ impl Bootstrap {
         self
     }
 
+    /// Another way to the control plane: the cluster `watershed` once more, as `name` and at `address`.
+    #[must_use]
+    pub fn another_way(mut self, name: &str, address: SocketAddr) -> Self {
+        let clusters = self
+            .at("/static_resources/clusters")
+            .as_array_mut()
+            .expect("clusters are a list");
+        let first = clusters
+            .iter()
+            .find(|cluster| cluster["name"] == "watershed");
+        let mut other = first.expect("there is one").clone();
+        other["name"] = name.into();
+        other["load_assignment"]["cluster_name"] = name.into();
+        clusters.push(other);
+        self.cluster(name, address)
+    }
+
     /// What is at a JSON pointer; it has to be there, so that a change of the file is noticed.
     pub fn at(&mut self, pointer: &str) -> &mut Value {
         self.0

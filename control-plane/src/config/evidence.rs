@@ -1,5 +1,8 @@
 //! The configuration of the evidence: where it is kept, how long, and what of units.
 
+use super::StoreConfig;
+use crate::store::PostgresUrl;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use watershed_evidence::Privacy;
@@ -8,10 +11,20 @@ use watershed_evidence::store::Retention;
 /// Where evidence is kept, how long, and what of units.
 #[derive(Clone, Debug, clap::Args)]
 pub struct EvidenceConfig {
-    /// The SQLite file of the evidence; made where there is none, with a second one beside it. Else one
-    /// beside --database: `watershed-evidence.db`.
-    #[arg(long, value_name = "FILE")]
+    /// The SQLite file of the evidence, of this replica alone; made where there is none, with a second one
+    /// beside it. Without it, evidence is beside the model: in the PostgreSQL of --database-url, or in a
+    /// file beside --database, `watershed-evidence.db`.
+    #[arg(long, value_name = "FILE", conflicts_with = "evidence_url")]
     pub evidence_database: Option<PathBuf>,
+    /// A PostgreSQL database for the evidence alone, which the replicas share:
+    /// `postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WATERSHED_EVIDENCE_URL",
+        hide_env_values = true
+    )]
+    pub evidence_url: Option<PostgresUrl>,
     /// What is kept of units: `hashed`, a keyed hash alone, or `plain`, their text as well.
     #[arg(long, value_name = "PRIVACY", default_value_t = Privacy::Hashed)]
     pub evidence_privacy: Privacy,
@@ -34,15 +47,35 @@ fn buffer(text: &str) -> Result<usize, String> {
     }
 }
 
-impl EvidenceConfig {
-    /// The file to open, where the model's would be `model_database`.
-    #[must_use]
-    pub fn path(&self, model_database: &Path) -> PathBuf {
-        if let Some(path) = &self.evidence_database {
-            return path.clone();
+/// Where evidence is kept.
+#[derive(Clone, Debug)]
+pub enum EvidenceDatabase {
+    /// In a file of this process, and a second one beside it.
+    Sqlite(PathBuf),
+    /// On a server that the replicas share.
+    Postgres(PostgresUrl),
+}
+
+impl fmt::Display for EvidenceDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres(url) => write!(f, "{url}"),
         }
-        let stem = model_database.file_stem().unwrap_or_default();
-        model_database.with_file_name(format!("{}-evidence.db", stem.to_string_lossy()))
+    }
+}
+
+impl EvidenceConfig {
+    /// The database to open, where the model is in that of `model`.
+    #[must_use]
+    pub fn target(&self, model: &StoreConfig) -> EvidenceDatabase {
+        if let Some(path) = &self.evidence_database {
+            return EvidenceDatabase::Sqlite(path.clone());
+        }
+        match self.evidence_url.as_ref().or(model.database_url.as_ref()) {
+            Some(url) => EvidenceDatabase::Postgres(url.clone()),
+            None => EvidenceDatabase::Sqlite(beside(&model.database)),
+        }
     }
 
     /// How long it is kept.
@@ -53,5 +86,50 @@ impl EvidenceConfig {
             raw: days(self.evidence_raw_days),
             units: days(self.evidence_unit_days),
         }
+    }
+}
+
+fn beside(model_database: &Path) -> PathBuf {
+    let stem = model_database.file_stem().unwrap_or_default();
+    model_database.with_file_name(format!("{}-evidence.db", stem.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(clap::Parser)]
+    struct Both {
+        #[command(flatten)]
+        evidence: EvidenceConfig,
+        #[command(flatten)]
+        store: StoreConfig,
+    }
+
+    fn target(arguments: &[&str]) -> String {
+        let command = ["serve"].iter().chain(arguments);
+        let both = Both::try_parse_from(command).unwrap();
+        both.evidence.target(&both.store).to_string()
+    }
+
+    #[test]
+    fn evidence_is_beside_the_model_unless_it_is_sent_elsewhere() {
+        let model = "--database-url=postgres://me:secret@db/model";
+        let own = "--evidence-url=postgres://me:secret@warehouse/evidence";
+        let file = "--evidence-database=/data/e.db";
+        let cases: [(&[&str], &str); 6] = [
+            (&["--database=/data/model.db"], "/data/model-evidence.db"),
+            (&[file], "/data/e.db"),
+            (&[model], "postgres://db:5432/model"),
+            (&[model, own], "postgres://warehouse:5432/evidence"),
+            (&[own], "postgres://warehouse:5432/evidence"),
+            (&[model, file], "/data/e.db"),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(target(arguments), expected, "{arguments:?}");
+        }
+        assert!(Both::try_parse_from(["serve", file, own]).is_err());
+        assert!(Both::try_parse_from(["serve", "--evidence-url=sqlite:x"]).is_err());
     }
 }

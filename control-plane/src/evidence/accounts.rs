@@ -5,8 +5,9 @@
 use crate::metrics::Metrics;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use watershed_evidence::Micros;
+use watershed_evidence::hearsay::{Gathered, Hearsay, Item};
 use watershed_evidence::loss::Account;
 use watershed_evidence::reconcile::{Reconciler, Report};
 
@@ -17,6 +18,8 @@ const MAX_SHOWN: usize = 100;
 #[derive(Debug)]
 pub struct Accounts {
     reconciler: Mutex<Reconciler>,
+    /// What other replicas are to be told, where there may be any.
+    gathered: OnceLock<Mutex<Gathered>>,
     threshold: f64,
     metrics: Arc<Metrics>,
 }
@@ -53,6 +56,7 @@ impl Accounts {
     pub fn new(reconciler: Reconciler, threshold: f64, metrics: Arc<Metrics>) -> Self {
         Self {
             reconciler: Mutex::new(reconciler),
+            gathered: OnceLock::new(),
             threshold,
             metrics,
         }
@@ -68,19 +72,50 @@ impl Accounts {
 
     /// An entry of a request that began at `time` arrived.
     pub fn arrived(&self, proxy: &str, experiment: &str, time: Micros) {
-        self.lock().arrived(proxy, experiment, time);
+        lock(&self.reconciler).arrived(proxy, experiment, time);
+        if let Some(gathered) = self.gathered.get() {
+            lock(gathered).arrived(proxy, experiment, time);
+        }
     }
 
     /// A proxy told what its counters stand at.
     pub fn report(&self, proxy: &str, report: Report) {
-        let mut reconciler = self.lock();
+        if let Some(gathered) = self.gathered.get() {
+            lock(gathered).reported(proxy, &report);
+        }
+        self.enter(proxy.to_owned(), report);
+    }
+
+    /// From now on, what is heard here is gathered for others; see [`Accounts::heard_here`].
+    pub fn share(&self) {
+        self.gathered.get_or_init(Mutex::default);
+    }
+
+    /// What was heard here since the last time; nothing where nothing was, or nobody is to be told.
+    #[must_use]
+    pub fn heard_here(&self) -> Option<Hearsay> {
+        self.gathered.get().and_then(|it| lock(it).take())
+    }
+
+    /// What another replica heard.
+    pub fn hear(&self, hearsay: Hearsay) {
+        for item in hearsay.items() {
+            match item {
+                Item::Reported { proxy, report } => self.enter(proxy, report),
+                arrived @ Item::Arrived { .. } => lock(&self.reconciler).hear(arrived),
+            }
+        }
+    }
+
+    fn enter(&self, proxy: String, report: Report) {
         let mut experiments: Vec<_> = report
             .counts
             .iter()
             .map(|it| it.experiment.clone())
             .collect();
         experiments.dedup();
-        reconciler.report(proxy, report);
+        let mut reconciler = lock(&self.reconciler);
+        reconciler.hear(Item::Reported { proxy, report });
         for experiment in experiments {
             let account = reconciler.ledger().all(&experiment);
             let telemetry = self.metrics.telemetry();
@@ -91,7 +126,7 @@ impl Accounts {
     /// What proxies counted of an experiment and what of it arrived; nothing where none counted any.
     #[must_use]
     pub fn settled(&self, experiment: &str) -> Option<Account> {
-        let account = self.lock().ledger().all(experiment);
+        let account = lock(&self.reconciler).ledger().all(experiment);
         (account.told > 0).then_some(account)
     }
 
@@ -104,7 +139,7 @@ impl Accounts {
     /// What is known of an experiment.
     #[must_use]
     pub fn telemetry(&self, experiment: &str) -> Telemetry {
-        let reconciler = self.lock();
+        let reconciler = lock(&self.reconciler);
         let ledger = reconciler.ledger();
         let Account { told, arrived } = ledger.all(experiment);
         let of_proxy = |(node, account): (&str, Account)| ProxyTelemetry {
@@ -127,13 +162,11 @@ impl Accounts {
             proxies,
         }
     }
+}
 
-    /// Counts cannot be left half-made by a panic elsewhere.
-    fn lock(&self) -> MutexGuard<'_, Reconciler> {
-        self.reconciler
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+/// Counts cannot be left half-made by a panic elsewhere.
+fn lock<T>(counts: &Mutex<T>) -> MutexGuard<'_, T> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

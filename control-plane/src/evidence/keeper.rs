@@ -3,10 +3,9 @@
 
 use super::catalog;
 use crate::clock::Clock;
-use crate::config::EvidenceConfig;
+use crate::config::{EvidenceConfig, EvidenceDatabase};
 use crate::model::Model;
 use anyhow::Context as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -14,7 +13,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use watershed_evidence::pipeline::{Pipeline, PipelineConfig};
 use watershed_evidence::store::Retention;
-use watershed_evidence::{Catalog, EvidenceStore, SqliteStore, UnitHasher};
+use watershed_evidence::{
+    Catalog, EvidenceStore, PostgresStore, SqliteStore, StoreError, UnitHasher,
+};
 
 /// How often what is too old is looked for.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
@@ -32,21 +33,20 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Opens the evidence beside the model's database, and keeps it going until `stopping`. The task
-    /// returned ends when all that came is kept.
+    /// Opens the evidence in `database`, and keeps it going until `stopping`. The task returned ends when
+    /// all that came is kept.
     ///
     /// # Errors
     /// The store cannot be opened, or there is no randomness.
     pub async fn open(
         config: &EvidenceConfig,
-        model_database: &Path,
+        database: &EvidenceDatabase,
         models: watch::Receiver<Arc<Model>>,
         (clock, stopping): (Clock, &CancellationToken),
     ) -> anyhow::Result<(Self, JoinHandle<()>)> {
-        let path = config.path(model_database);
-        let store = SqliteStore::open(&path)
-            .with_context(|| format!("open the evidence at {}", path.display()))?;
-        let store: Arc<dyn EvidenceStore> = Arc::new(store);
+        let store = store(database)
+            .await
+            .with_context(|| format!("open the evidence at {database}"))?;
         let mut candidate = [0; 32];
         getrandom::fill(&mut candidate).context("no randomness")?;
         let secret = store.secret(candidate).await?;
@@ -79,6 +79,13 @@ impl Evidence {
     pub fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(&self.catalog.borrow())
     }
+}
+
+async fn store(database: &EvidenceDatabase) -> Result<Arc<dyn EvidenceStore>, StoreError> {
+    Ok(match database {
+        EvidenceDatabase::Sqlite(path) => Arc::new(SqliteStore::open(path)?),
+        EvidenceDatabase::Postgres(url) => Arc::new(PostgresStore::open(url.options()).await?),
+    })
 }
 
 /// The catalog of the newest model.

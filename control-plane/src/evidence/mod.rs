@@ -1,12 +1,13 @@
 //! What Envoy says happened: access-log entries received ([`ingest`]), read with what the model says of
 //! variants ([`catalog`], pure), and handed to the pipeline of `watershed-evidence`; and what proxies'
-//! counters say (pure, [`counters`]; received, [`stats_sink`]), held against it ([`accounts`]). What does
-//! not live here: reading an entry, keeping it, and statistics over it.
+//! counters say (pure, [`counters`]; received, [`stats_sink`]), held against it ([`accounts`]), together
+//! with what other replicas heard ([`exchange`]). What does not live here: reading an entry, keeping it, and statistics over it.
 
 pub mod accounts;
 pub mod catalog;
 pub mod counters;
 pub mod desk;
+pub mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod ingest;

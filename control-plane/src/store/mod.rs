@@ -10,6 +10,7 @@ pub mod audit;
 mod changes;
 mod documents;
 mod error;
+mod hearsay;
 mod import;
 mod keys;
 mod leader;
@@ -24,6 +25,7 @@ mod tests;
 mod url;
 
 pub use error::StoreError;
+pub use hearsay::Said;
 pub use import::{Import, Imported};
 pub use leader::{LEASE, LeaderSession};
 pub use open::Database;

@@ -29,7 +29,7 @@ impl PostgresUrl {
     }
 
     /// What a connection needs.
-    pub(super) fn options(&self) -> PgConnectOptions {
+    pub(crate) fn options(&self) -> PgConnectOptions {
         // Statements are logged by nobody: they hold what people wrote.
         self.options.as_ref().clone().disable_statement_logging()
     }

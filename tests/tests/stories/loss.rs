@@ -49,17 +49,7 @@ async fn the_share_of_entries_that_never_arrived_is_told_and_marks_the_experimen
     let mut sidecar = Sidecar::start(|mut bootstrap| {
         *bootstrap.at("/stats_flush_interval") = json!("0.2s");
         *bootstrap.at(LOG_CLUSTER) = json!("watershed-log");
-        let clusters = bootstrap.at("/static_resources/clusters");
-        let clusters = clusters.as_array_mut().unwrap();
-        let mut log = clusters
-            .iter()
-            .find(|it| it["name"] == "watershed")
-            .unwrap()
-            .clone();
-        log["name"] = json!("watershed-log");
-        log["load_assignment"]["cluster_name"] = json!("watershed-log");
-        clusters.push(log);
-        bootstrap.cluster("watershed-log", way)
+        bootstrap.another_way("watershed-log", way)
     })
     .await;
     let xds = sidecar.control_plane.xds();

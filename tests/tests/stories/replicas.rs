@@ -1,18 +1,21 @@
 //! Several control planes on one PostgreSQL: what is written on one reaches the proxies of all, a proxy
 //! may move between them, one of them leads, and a database that goes away takes no proxy with it.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use watershed_tests::api::Api;
 use watershed_tests::control_plane::ControlPlane;
-use watershed_tests::envoy::{Envoy, Transport};
+use watershed_tests::envoy::{Bootstrap, Envoy, Transport};
 use watershed_tests::http::Request;
 use watershed_tests::split::assert_split;
 use watershed_tests::stack::{front_proxy, upstreams};
 use watershed_tests::traffic::{Traffic, ask_all, units};
-use watershed_tests::{Durability, Port, Postgres, Stack, Upstream, documents, eventually};
+use watershed_tests::{
+    Durability, Port, Postgres, Stack, Upstream, binaries, documents, eventually,
+};
 
 const RAMPED: [(&str, u32); 3] = [
     ("stable", 2_000),
@@ -31,6 +34,10 @@ struct Replicas {
 
 impl Replicas {
     async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(more: &[&str]) -> Option<Self> {
         let server = Postgres::start(Durability::None)?;
         let url = server.create("watershed");
         let folder = tempfile::Builder::new()
@@ -44,7 +51,10 @@ impl Replicas {
         };
         let (mut a, mut b) = (replica("a"), replica("b"));
         // At once, as an orchestrator does: one of them makes the schema.
-        tokio::join!(a.start(), b.start());
+        let wasm = binaries::wasm();
+        let arguments = ["--wasm-path", wasm.to_str()?, "--insecure-open-api"];
+        let arguments = [&arguments[..], more].concat();
+        tokio::join!(a.start_with(&arguments), b.start_with(&arguments));
         Some(Self {
             a,
             b,
@@ -54,7 +64,7 @@ impl Replicas {
     }
 
     /// An Envoy of the fleet `name` that asks the replica at `xds`.
-    async fn envoy(&self, name: &str, xds: std::net::SocketAddr) -> Envoy {
+    async fn envoy(&self, name: &str, xds: SocketAddr) -> Envoy {
         let folder = self.folder.path().join(format!("envoy-{name}"));
         std::fs::create_dir(&folder).unwrap();
         let mut bootstrap = front_proxy(xds);
@@ -239,6 +249,96 @@ async fn one_replica_leads_and_when_it_is_killed_another_does() {
     .await;
     leader.start().await;
     assert!(leads(follower).await && !leads(leader.api()).await);
+}
+
+/// A bootstrap whose proxy has its configuration and its log from and to one control plane, and its counters
+/// to another.
+fn with_counters_to(xds: SocketAddr, counters: SocketAddr) -> Bootstrap {
+    let mut bootstrap = front_proxy(xds);
+    *bootstrap.at("/stats_flush_interval") = json!("0.2s");
+    *bootstrap.at("/stats_sinks/0/typed_config/grpc_service/envoy_grpc/cluster_name") =
+        json!("counters");
+    bootstrap.another_way("counters", counters)
+}
+
+#[tokio::test]
+async fn every_replica_answers_about_the_evidence_of_all_and_what_one_kept_outlives_it() {
+    let settle = ["--telemetry-settle-seconds", "3"];
+    let Some(mut replicas) = Replicas::start_with(&settle).await else {
+        return;
+    };
+    let (a, b) = (replicas.a.api(), replicas.b.api());
+    let gateway = Port::reserve();
+    let upstreams = upstreams().await;
+    let folder = replicas.folder.path().join("envoy");
+    std::fs::create_dir(&folder).unwrap();
+    let bootstrap = with_counters_to(replicas.a.xds(), replicas.b.xds());
+    let envoy = Envoy::start(&folder, &bootstrap).await;
+    let revision = apply(a, &upstreams, &[("default", &gateway)]).await;
+    until_in_sync(a, "default", &revision).await;
+    eventually("the proxy tells its counters to b", async || {
+        let reports = b.metric("watershed_proxy_reports_total").await;
+        if reports > 0.0 { Ok(()) } else { Err(reports) }
+    })
+    .await;
+    until_stamped(&gateway).await;
+
+    ask_all(gateway.address(), &units(300)).await;
+    // One more, which `until_stamped` asked.
+    let counted = 301;
+    for api in [a, b] {
+        eventually("the log is held against the counters", async || {
+            let status = api.get("/v1/experiments/chat-model/status").await;
+            let telemetry = &status["telemetry"];
+            let is_whole = telemetry["counted"] == counted && telemetry["arrived"] == counted;
+            if is_whole {
+                Ok(())
+            } else {
+                Err(telemetry.clone())
+            }
+        })
+        .await;
+    }
+    // The log reached `a` alone.
+    assert!(b.metric("watershed_access_log_entries_total").await < 0.5);
+    let of_b = eventually("b answers about what a kept", async || {
+        let results = b.get("/v1/experiments/chat-model/results").await;
+        if units_in(&results) == counted {
+            Ok(results)
+        } else {
+            Err(results)
+        }
+    })
+    .await;
+    let of_a = a.get("/v1/experiments/chat-model/results").await;
+    assert_eq!(of_a["results"]["trust"], of_b["results"]["trust"]);
+
+    // An outcome that is reported to one counts on the other, once.
+    let outcome = json!({
+        "experiment": "chat-model", "unit": "unit-0", "metric": "thumbs_up", "value": 1,
+        "idempotency_key": "first",
+    });
+    for (api, duplicates) in [(b, 0), (a, 1)] {
+        let report = Request::new("POST", "/v1/outcomes").json(&outcome);
+        let receipt = api.send(&report).await.unwrap();
+        assert_eq!(
+            receipt.json()["duplicates"],
+            duplicates,
+            "{}",
+            receipt.text()
+        );
+    }
+    replicas.a.kill();
+    let of_b = b.get("/v1/experiments/chat-model/results").await;
+    assert_eq!(units_in(&of_b), counted);
+    drop(envoy);
+}
+
+/// Over all variants.
+fn units_in(results: &Value) -> u64 {
+    let variants = results["results"]["trust"]["units"].as_object();
+    let units = variants.into_iter().flat_map(|it| it.values());
+    units.filter_map(Value::as_u64).sum()
 }
 
 #[tokio::test]
