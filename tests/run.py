@@ -148,7 +148,11 @@ def run_own_tests():
 
 
 def main(flags):
-    if not run([os.environ.get("MAKE", "make"), "--no-print-directory", "setup", "build", "filter"]):
+    make = [os.environ.get("MAKE", "make"), "--no-print-directory", "setup", "filter"]
+    # The binary together with the tests: by itself it would have its dependencies built with fewer of
+    # their features, and the tests all of them once more.
+    build = ["cargo", "build", "--workspace", "--bins", "--tests", *flags]
+    if not (run(make) and run(build)):
         print("the set-up or the build failed; no test was run")
         print(Count())
         return 1
