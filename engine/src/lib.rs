@@ -49,7 +49,7 @@ pub use attributes::Attributes;
 pub use body::Pointer;
 pub use bound::Bound;
 pub use bucketer::Bucketer;
-pub use compile::CompileError;
+pub use compile::{CompileError, DecodeError};
 pub use experiment::{Experiment, Header, Stickiness, Variant};
 pub use explain::Explanation;
 pub use pin::{Pin, PinnedBy};

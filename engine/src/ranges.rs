@@ -218,15 +218,15 @@ fn length((start, end): (u16, u16)) -> u32 {
 }
 
 /// The set of sorted ranges; those that touch or overlap become one.
-fn merge(sorted: Vec<(u16, u16)>) -> Ranges {
-    let mut merged: Vec<(u16, u16)> = Vec::with_capacity(sorted.len());
-    for (start, end) in sorted {
-        match merged.last_mut() {
-            Some(last) if start <= last.1.saturating_add(1) => last.1 = last.1.max(end),
-            _ => merged.push((start, end)),
+fn merge(mut sorted: Vec<(u16, u16)>) -> Ranges {
+    sorted.dedup_by(|(start, end), before| {
+        let touches = *start <= before.1.saturating_add(1);
+        if touches {
+            before.1 = before.1.max(*end);
         }
-    }
-    Ranges(merged)
+        touches
+    });
+    Ranges(sorted)
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! From configuration bytes to a plan. What lives here: telling the two encodings apart. What does
 //! not: the checks, which are the engine's.
 
-use prost::Message as _;
 use thiserror::Error;
-use watershed_engine::{CompileError, Plan};
+use watershed_engine::{CompileError, DecodeError, Plan};
 use watershed_proto::filter::v1::FilterConfig;
 
 /// Why configuration bytes are no plan.
@@ -12,10 +11,10 @@ pub enum ConfigError {
     /// It starts like JSON and is none, or not of this schema.
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// It doesn't start like JSON and is no Protobuf of this schema.
-    #[error("Protobuf: {0}")]
-    Protobuf(#[from] prost::DecodeError),
-    /// It can be read, but not be done.
+    /// It doesn't start like JSON and is no Protobuf of this schema, or can't be done.
+    #[error(transparent)]
+    Protobuf(#[from] DecodeError),
+    /// It is JSON and can't be done.
     #[error(transparent)]
     Compile(#[from] CompileError),
 }
@@ -26,12 +25,11 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`].
 pub fn load(bytes: &[u8]) -> Result<Plan, ConfigError> {
-    let config = if bytes.trim_ascii_start().first() == Some(&b'{') {
-        serde_json::from_slice(bytes)?
-    } else {
-        FilterConfig::decode(bytes)?
-    };
-    Ok(Plan::compile(&config)?)
+    if bytes.trim_ascii_start().first() == Some(&b'{') {
+        let config: FilterConfig = serde_json::from_slice(bytes)?;
+        return Ok(Plan::compile(&config)?);
+    }
+    Ok(Plan::decode(bytes)?)
 }
 
 #[cfg(test)]
@@ -39,6 +37,7 @@ mod tests {
     use super::*;
     use crate::fake::vectors;
     use proptest::prelude::*;
+    use prost::Message as _;
 
     #[test]
     fn json_and_protobuf_give_the_same_plan() {

@@ -4,14 +4,15 @@
 use super::fault::{At, CompileError, EntryKind, Fault};
 use super::layer::LayerIds;
 use super::path::Path;
-use super::tables::{Map, Tables};
+use super::tables::{Map, Tables, Uses};
+use super::wire::Spec as Source;
 use super::{Compiled, attribute, dangling, limits, rule, small, strategy, text, variant};
+use crate::audience::Rule;
 use crate::bucketer::Bucketer;
 use crate::experiment::{Experiment, Stickiness, Window};
 use crate::pin::fingerprint_salt;
 use crate::plan::{Layer, UnitId};
 use crate::ranges::Ranges;
-use std::collections::BTreeSet;
 use watershed_proto::filter::v1::{Attribute as AttributeSpec, Experiment as Spec, Hash, Mode};
 
 /// 30 days.
@@ -24,55 +25,71 @@ pub(super) struct Builder<'b, 'c> {
     pub(super) tables: &'b mut Tables<'c>,
     /// How many variants there were so far, over all experiments.
     pub(super) variants: u32,
+    /// The units and audiences that may be met again, by their numbers.
+    pub(super) who: Vec<Option<Who>>,
+    /// Room for a salt.
+    pub(super) salt: String,
     /// The global kill switch.
     pub(super) is_off: bool,
     /// Whether there are keys to sign cookies with.
     pub(super) has_keys: bool,
 }
 
+/// Who is in an experiment.
+#[derive(Clone)]
+pub(super) struct Who {
+    unit: UnitId,
+    audience: Option<Rule>,
+    uses: Uses,
+}
+
 impl<'c> Builder<'_, 'c> {
     pub(super) fn experiments(
         &mut self,
-        specs: &'c [Spec],
+        sources: &[Source<'c>],
     ) -> Result<Vec<Compiled<'c>>, CompileError> {
         let mut keys: Map<&str, ()> = Map::default();
-        let mut compiled = Vec::with_capacity(specs.len());
-        for (index, spec) in specs.iter().enumerate() {
-            let at = At::new(EntryKind::Experiment, index, &spec.key);
-            if keys.insert(&spec.key, ()).is_some() {
+        keys.reserve(sources.len());
+        let mut compiled = Vec::with_capacity(sources.len());
+        for (index, source) in sources.iter().enumerate() {
+            let key = &source.rest.key;
+            let at = At::new(EntryKind::Experiment, index, key);
+            if keys.insert(key, ()).is_some() {
                 return Err(at.fault("key", Fault::Duplicate));
             }
-            compiled.push(self.experiment(at, spec)?);
+            compiled.push(self.experiment(at, *source)?);
         }
         Ok(compiled)
     }
 
-    fn experiment(&mut self, at: At<'c>, spec: &'c Spec) -> Result<Compiled<'c>, CompileError> {
-        names(at, spec)?;
+    fn experiment(&mut self, at: At<'c>, source: Source<'c>) -> Result<Compiled<'c>, CompileError> {
+        let spec = source.rest;
+        names(at, source)?;
         let layer_id = self.layer_ids.get(spec.layer.as_str()).copied();
         let layer_id = layer_id.ok_or_else(|| at.fault("layer", dangling(&spec.layer)))?;
         let layer = self.layers.get(layer_id.0 as usize);
         let layer_buckets = layer.map_or(0, |layer| layer.bucketer.buckets());
         self.tables.take_uses();
-        let unit = self.unit(at, &spec.unit_sources)?;
-        let audience = match &spec.audience {
-            None => None,
-            Some(rule) => Some(rule::rule(self.tables, at, &Path::new("audience"), rule)?),
-        };
+        let Who {
+            unit,
+            audience,
+            uses,
+        } = self.who(at, source)?;
+        self.tables.note(uses);
         let allocation = Ranges::from_proto(&spec.allocation).map_err(Fault::from);
         let allocation = allocation
             .and_then(|ranges| variant::within(&ranges, layer_buckets).map(|()| ranges))
             .map_err(|fault| at.fault("allocation", fault))?;
         let routes = spec.variants.iter().any(|one| !one.cluster.is_empty());
-        let services = self.services(at, spec, routes)?;
-        let bucketer = bucketer(at, spec)?;
+        let services = self.services(at, &source.who.services, spec.elsewhere, routes)?;
+        let bucketer = self.bucketer(at, spec)?;
         let variants = variant::variants(at, &spec.variants, routes, &mut self.variants)?;
         let fallback = variants.iter().position(|one| *one.key == *spec.fallback);
         let fallback = fallback.ok_or_else(|| at.fault("fallback", dangling(&spec.fallback)))?;
         let experiment = Experiment {
             key: spec.key.as_str().into(),
             layer: layer_id,
-            unit_type: self.tables.unit_type(&spec.unit_type),
+            unit_type: self.tables.unit_type(&source.who.unit_type),
             unit,
             services,
             window: window(spec).map_err(|fault| at.fault("end_ms", fault))?,
@@ -98,6 +115,38 @@ impl<'c> Builder<'_, 'c> {
         })
     }
 
+    fn who(&mut self, at: At<'_>, source: Source<'c>) -> Result<Who, CompileError> {
+        let known = source
+            .number
+            .and_then(|number| self.who.get(number)?.clone());
+        if let Some(who) = known {
+            if let Some(rule) = &who.audience {
+                self.tables.share(rule);
+            }
+            return Ok(who);
+        }
+        let unit = self.unit(at, &source.who.unit_sources)?;
+        let audience = match &source.who.audience {
+            None => None,
+            Some(rule) => Some(rule::rule(self.tables, at, &Path::new("audience"), rule)?),
+        };
+        let uses = self.tables.take_uses();
+        let who = Who {
+            unit,
+            audience,
+            uses,
+        };
+        if let Some(number) = source.number {
+            if self.who.len() <= number {
+                self.who.resize(number.saturating_add(1), None);
+            }
+            if let Some(place) = self.who.get_mut(number) {
+                *place = Some(who.clone());
+            }
+        }
+        Ok(who)
+    }
+
     fn unit(&mut self, at: At<'_>, sources: &'c [AttributeSpec]) -> Result<UnitId, CompileError> {
         let list = Path::new("unit_sources");
         if sources.is_empty() {
@@ -111,41 +160,65 @@ impl<'c> Builder<'_, 'c> {
         Ok(self.tables.unit(ids))
     }
 
+    /// Our hash has the key in its salt, so that experiments are independent whatever their salts; a
+    /// foreign one has the salt that the other system had.
+    fn bucketer(&mut self, at: At<'_>, spec: &Spec) -> Result<Bucketer, CompileError> {
+        let hash = hash(spec.hash).map_err(|fault| at.fault("hash", fault))?;
+        let salt = match hash {
+            Hash::Unspecified | Hash::Murmur3V1 => {
+                self.salt.clear();
+                for part in [&spec.key, ":", &spec.salt] {
+                    self.salt.push_str(part);
+                }
+                &self.salt
+            }
+            _ if spec.salt.is_empty() => &spec.key,
+            _ => &spec.salt,
+        };
+        hashed(hash, salt, spec.buckets).map_err(|fault| at.fault("buckets", fault))
+    }
+
     /// The places of the services that the experiment names, `None` for all, nothing for one that is
     /// elsewhere.
     fn services(
         &self,
         at: At<'_>,
-        spec: &Spec,
+        named: &[String],
+        elsewhere: bool,
         routes: bool,
     ) -> Result<Option<Box<[u32]>>, CompileError> {
         let list = Path::new("services");
-        if spec.elsewhere {
-            return if spec.services.is_empty() {
+        if elsewhere {
+            return if named.is_empty() {
                 Ok(Some(Box::default()))
             } else {
                 Err(at.fault(list, Fault::Elsewhere))
             };
         }
-        if spec.services.is_empty() {
+        if named.is_empty() {
             return if routes {
                 Err(at.fault(list, Fault::RoutesUnnamed))
             } else {
                 Ok(None)
             };
         }
-        text::count(spec.services.len(), limits::NAMED_SERVICES).map_err(|f| at.fault(list, f))?;
-        let mut places = BTreeSet::new();
-        for (index, key) in spec.services.iter().enumerate() {
-            let field = list.index(index);
+        text::count(named.len(), limits::NAMED_SERVICES).map_err(|f| at.fault(list, f))?;
+        let mut places = Vec::with_capacity(named.len());
+        for (index, key) in named.iter().enumerate() {
             let Some(&place) = self.services.get(key.as_str()) else {
-                return Err(at.fault(field, dangling(key)));
+                return Err(at.fault(list.index(index), dangling(key)));
             };
-            if !places.insert(super::number(place)) {
-                return Err(at.fault(field, Fault::Duplicate));
-            }
+            places.push(super::number(place));
         }
-        Ok(Some(places.into_iter().collect()))
+        places.sort_unstable();
+        if !places.is_sorted_by(|left, right| left < right) {
+            let twice = (1..named.len()).find(|at| {
+                let (before, behind) = named.split_at_checked(*at).unwrap_or_default();
+                behind.first().is_some_and(|key| before.contains(key))
+            });
+            return Err(at.fault(list.index(twice.unwrap_or_default()), Fault::Duplicate));
+        }
+        Ok(Some(places.into()))
     }
 
     fn stickiness(
@@ -171,23 +244,11 @@ impl<'c> Builder<'_, 'c> {
     }
 }
 
-fn names(at: At<'_>, spec: &Spec) -> Result<(), CompileError> {
+fn names(at: At<'_>, source: Source<'_>) -> Result<(), CompileError> {
+    let (spec, unit_type) = (source.rest, &source.who.unit_type);
     text::key(&spec.key).map_err(|fault| at.fault("key", fault))?;
     text::printable(&spec.salt, limits::TEXT_BYTES).map_err(|f| at.fault("salt", f))?;
-    text::printable(&spec.unit_type, limits::TEXT_BYTES).map_err(|f| at.fault("unit_type", f))
-}
-
-/// Our hash has the key in its salt, so that experiments are independent whatever their salts; a
-/// foreign one has the salt that the other system had.
-fn bucketer(at: At<'_>, spec: &Spec) -> Result<Bucketer, CompileError> {
-    let hash = hash(spec.hash).map_err(|fault| at.fault("hash", fault))?;
-    let ours = format!("{}:{}", spec.key, spec.salt);
-    let salt = match hash {
-        Hash::Unspecified | Hash::Murmur3V1 => &ours,
-        _ if spec.salt.is_empty() => &spec.key,
-        _ => &spec.salt,
-    };
-    hashed(hash, salt, spec.buckets).map_err(|fault| at.fault("buckets", fault))
+    text::printable(unit_type, limits::TEXT_BYTES).map_err(|f| at.fault("unit_type", f))
 }
 
 pub(super) fn hash(number: i32) -> Result<Hash, Fault> {

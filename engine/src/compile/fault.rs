@@ -19,6 +19,17 @@ pub struct CompileError {
     pub fault: Box<Fault>,
 }
 
+/// Why bytes are no plan.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum DecodeError {
+    /// They are no Protobuf of this schema.
+    #[error("Protobuf: {0}")]
+    Protobuf(#[from] prost::DecodeError),
+    /// They can be read, but not be done.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
 /// One entry of a configuration's lists, or the configuration itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {

@@ -21,8 +21,9 @@ mod strategy;
 mod tables;
 mod text;
 mod variant;
+mod wire;
 
-pub use fault::{CompileError, Entry, EntryKind, Fault};
+pub use fault::{CompileError, DecodeError, Entry, EntryKind, Fault};
 
 use crate::attributes::Attributes;
 use crate::experiment::Experiment;
@@ -51,7 +52,17 @@ impl Compiled<'_> {
     }
 }
 
+pub(crate) fn decode(bytes: &[u8]) -> Result<Plan, DecodeError> {
+    let decoded = wire::Decoded::new(bytes)?;
+    Ok(build(&decoded.specs())?)
+}
+
 pub(crate) fn plan(config: &FilterConfig) -> Result<Plan, CompileError> {
+    build(&wire::Specs::of(config))
+}
+
+fn build(specs: &wire::Specs<'_>) -> Result<Plan, CompileError> {
+    let config = specs.config;
     let settings = settings::settings(config)?;
     let (mut layers, layer_ids) = layer::layers(&config.layers)?;
     let holdouts = layer::holdouts(&config.holdouts, &mut layers, &layer_ids)?;
@@ -70,10 +81,12 @@ pub(crate) fn plan(config: &FilterConfig) -> Result<Plan, CompileError> {
         services: &service_ids,
         tables: &mut tables,
         variants: 0,
+        who: Vec::new(),
+        salt: String::new(),
         is_off: config.disabled,
         has_keys: !settings.keys.is_empty(),
     };
-    let mut compiled = builder.experiments(&config.experiments)?;
+    let mut compiled = builder.experiments(&specs.experiments)?;
     switch_off(&mut compiled, config);
     scope::disjoint(&compiled, &layers)?;
     requirement::resolve(&mut compiled)?;

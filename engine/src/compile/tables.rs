@@ -7,7 +7,7 @@ use super::path::Path;
 use super::segment::Segments;
 use super::{attribute, condition, number};
 use crate::attribute::{Attribute, AttributeId};
-use crate::audience::ConditionId;
+use crate::audience::{ConditionId, Rule};
 use crate::condition::Condition;
 use crate::plan::{Unit, UnitId};
 use std::collections::HashMap;
@@ -153,6 +153,20 @@ impl<'c> Tables<'c> {
         self.conditions.push(condition);
         self.condition_ids.insert(spec, id);
         Ok(id)
+    }
+
+    /// Another rule is the same: its conditions are asked more than once.
+    pub(super) fn share(&mut self, rule: &Rule) {
+        match rule {
+            Rule::All(rules) | Rule::Any(rules) => rules.iter().for_each(|rule| self.share(rule)),
+            Rule::Not(rule) => self.share(rule),
+            Rule::Condition(id) => {
+                if let Some(condition) = self.conditions.get_mut(id.0 as usize) {
+                    condition.is_shared = true;
+                }
+            }
+            Rule::Segment(_) => {}
+        }
     }
 
     pub(super) fn unit(&mut self, sources: Vec<AttributeId>) -> UnitId {

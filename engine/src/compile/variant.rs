@@ -143,6 +143,34 @@ pub(super) fn shares(
     specs: &[Spec],
     buckets: u16,
 ) -> Result<Box<[Share]>, CompileError> {
+    match in_turn(specs, buckets) {
+        Some(shares) => Ok(shares),
+        None => scattered(at, specs, buckets),
+    }
+}
+
+/// The short way for variants that own one range each, one behind the other: before any weight was
+/// changed all are like that.
+fn in_turn(specs: &[Spec], buckets: u16) -> Option<Box<[Share]>> {
+    let mut next = 0;
+    let mut shares = Vec::with_capacity(specs.len());
+    for (index, spec) in specs.iter().enumerate() {
+        let [range] = *spec.ranges else {
+            return None;
+        };
+        if range.start != next || range.end < range.start {
+            return None;
+        }
+        next = range.end.checked_add(1)?;
+        shares.push(Share {
+            end: u16::try_from(range.end).ok()?,
+            variant: small(index),
+        });
+    }
+    (next == u32::from(buckets)).then(|| shares.into())
+}
+
+fn scattered(at: At<'_>, specs: &[Spec], buckets: u16) -> Result<Box<[Share]>, CompileError> {
     let list = Path::new("variants");
     let mut owned: Vec<(&str, Ranges)> = Vec::with_capacity(specs.len());
     let mut shares: Vec<(u16, Share)> = Vec::with_capacity(specs.len());
@@ -189,5 +217,48 @@ pub(super) fn within(ranges: &Ranges, buckets: u16) -> Result<(), Fault> {
     match ranges.iter().last() {
         Some((_, bucket)) if bucket >= buckets => Err(Fault::BeyondBuckets { bucket, buckets }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use watershed_proto::filter::v1::BucketRange;
+
+    fn variant(key: usize, start: u32, end: u32) -> Spec {
+        Spec {
+            key: key.to_string(),
+            ranges: vec![BucketRange { start, end }],
+            ..Spec::default()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_comes_where_the_long_one_does(
+            ends in prop::collection::vec(0..12_u32, 0..5), late in 0..3_u32, buckets in 1..12_u16,
+        ) {
+            let mut next = late / 2;
+            let specs = ends.iter().enumerate().map(|(key, end)| {
+                let spec = variant(key, next, *end);
+                next = end.saturating_add(1);
+                spec
+            });
+            let specs: Vec<Spec> = specs.collect();
+            let long = scattered(At::config(), &specs, buckets);
+            if let Some(shares) = in_turn(&specs, buckets) {
+                prop_assert_eq!(Ok(shares), long);
+            }
+        }
+    }
+
+    #[test]
+    fn most_variants_go_the_short_way() {
+        let specs = [variant(0, 0, 4_999), variant(1, 5_000, 9_999)];
+        let ends = in_turn(&specs, 10_000).map(|shares| shares.iter().map(|one| one.end).collect());
+        assert_eq!(ends, Some(vec![4_999, 9_999]));
+        assert_eq!(in_turn(&specs, 9_999), None);
+        assert_eq!(in_turn(&[variant(0, 0, u32::MAX)], 10_000), None);
     }
 }
