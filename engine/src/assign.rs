@@ -9,7 +9,7 @@ use crate::pin::Pin;
 use crate::plan::{Holdout, Layer, Plan};
 use crate::service::{RoutingRule, Service};
 use crate::strategy::{Features, Strategy};
-use crate::walk::Walk;
+use crate::walk::{Decisions, Walk};
 use serde::Serialize;
 use watershed_proto::filter::v1::Reason;
 
@@ -205,9 +205,7 @@ impl Plan {
         now_ms: i64,
         visitor: &mut V,
     ) -> impl Iterator<Item = Decision<'p, 's>> {
-        let mut walk = Walk::new(self, service, subject, now_ms, visitor);
-        let scopes = service.scopes.iter();
-        scopes.filter_map(move |scope| walk.scope(scope))
+        Decisions::new(Walk::new(self, service, subject, now_ms, visitor))
     }
 
     /// The routing rule for a request of `service` that no experiment routes: the first one that

@@ -5,7 +5,7 @@
 /// A rule over attributes.
 ///
 /// A missing attribute makes every condition false, so [`Rule::Not`] of it is true.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Hash)]
 pub enum Rule {
     /// True where every rule is; true when empty.
     All(Box<[Rule]>),
@@ -20,11 +20,11 @@ pub enum Rule {
 }
 
 /// A condition by its place in the plan: equal conditions are kept once.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct ConditionId(pub(crate) u32);
 
 /// A segment by its place in the plan.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct SegmentId(pub(crate) u32);
 
 /// A rule that audiences and routing rules share by name.

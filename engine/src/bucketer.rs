@@ -78,6 +78,15 @@ impl Bucketer {
         }
     }
 
+    /// The state of `MURMUR3_V1` behind the salt; `None` for any other hash.
+    #[inline]
+    pub(crate) fn state(&self) -> Option<&State> {
+        match &self.0 {
+            Kind::MurmurV1(state) => Some(state),
+            _ => None,
+        }
+    }
+
     /// The bucket of `unit`, below [`Bucketer::buckets`].
     #[must_use]
     #[inline]
@@ -120,7 +129,7 @@ impl State {
 /// experiment could notice.
 #[inline]
 #[allow(clippy::cast_possible_truncation)] // A remainder by 10,000 fits.
-fn of_ten_thousand(hash: u32) -> u16 {
+pub(crate) fn of_ten_thousand(hash: u32) -> u16 {
     const COUNT: u32 = BUCKETS as u32;
     (hash % COUNT) as u16
 }

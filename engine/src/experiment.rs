@@ -4,6 +4,7 @@
 
 use crate::audience::Rule;
 use crate::bucketer::Bucketer;
+use crate::hash::State;
 use crate::pin::fingerprint;
 use crate::plan::{ExperimentId, Layer, LayerId, UnitId};
 use crate::ranges::Ranges;
@@ -22,6 +23,8 @@ pub struct Experiment {
     pub(crate) window: Option<Box<Window>>,
     pub(crate) allocation: Ranges,
     pub(crate) audience: Option<Rule>,
+    /// Experiments with the same audience have the same number; [`u32::MAX`] where nobody has the same.
+    pub(crate) audience_number: u32,
     pub(crate) requires: Box<[Requirement]>,
     pub(crate) bucketer: Bucketer,
     pub(crate) variants: Box<[Variant]>,
@@ -84,6 +87,12 @@ impl Experiment {
             && self.requires.is_empty()
             && self.strategy == Strategy::Deterministic
             && layer.holdouts.is_empty();
+    }
+
+    /// What the hash for the variants has absorbed, where it decides and is `MURMUR3_V1`.
+    #[inline]
+    pub(crate) fn plain_state(&self) -> Option<&State> {
+        self.bucketer.state().filter(|_| self.is_plain)
     }
 
     /// The variant that takes everybody in a rollback.

@@ -1,8 +1,11 @@
-//! Hashes. What lives here: MurmurHash3 x86_32 in a form that can be interrupted, and FNV-1a. What
-//! does not: what is hashed and what becomes of the result (see [`bucketer`](crate::bucketer)).
+//! Hashes. What lives here: MurmurHash3 x86_32 in a form that can be interrupted, and FNV-1a; in
+//! `lanes`, several hashes of one unit side by side. What does not: what is hashed and what becomes of
+//! the result (see [`bucketer`](crate::bucketer)).
 //!
 //! Sources: Austin Appleby's SMHasher, `MurmurHash3.cpp`, public domain; Fowler, Noll and Vo,
 //! "The FNV Non-Cryptographic Hash Algorithm", RFC 9923.
+
+pub(crate) mod lanes;
 
 const BLOCK: u32 = 4;
 
@@ -78,7 +81,7 @@ impl State {
     }
 
     pub(crate) fn finish(self) -> u32 {
-        finalised(self.mixed, self.pending, self.length)
+        finalised(self.mixed ^ scramble(self.pending), self.length)
     }
 
     /// The hash of what was absorbed and of `bytes`: the short way for a unit. Its first bytes
@@ -93,30 +96,36 @@ impl State {
         let mut mixed = mix(self.mixed, first);
         let missing = BLOCK.wrapping_sub(self.length % BLOCK) as usize;
         let rest = bytes.get(missing..).unwrap_or_default();
-        // Two blocks a turn: half the turns.
-        let (pairs, rest) = rest.as_chunks::<8>();
-        for pair in pairs {
-            let pair = u64::from_le_bytes(*pair);
-            mixed = mix(mix(mixed, low(pair)), low(pair.wrapping_shr(32)));
+        // Four blocks a turn, then two, then one: few turns.
+        let (fours, rest) = rest.as_chunks::<16>();
+        for four in fours {
+            mixed = mix_all(mixed, four);
         }
-        let left = match rest.split_first_chunk() {
-            Some((block, left)) => {
-                mixed = mix(mixed, u32::from_le_bytes(*block));
+        let rest = match rest.split_first_chunk::<8>() {
+            Some((two, rest)) => {
+                mixed = mix_all(mixed, two);
+                rest
+            }
+            None => rest,
+        };
+        let left = match rest.split_first_chunk::<4>() {
+            Some((one, left)) => {
+                mixed = mix_all(mixed, one);
                 left
             }
             None => rest,
         };
         let last = u64::from(u32::from_le_bytes(*last)).wrapping_shl(bits(low(left.len() as u64)));
         let length = self.length.wrapping_add(low(bytes.len() as u64));
-        finalised(mixed, low(last.wrapping_shr(32)), length)
+        finalised(mixed ^ scramble(low(last.wrapping_shr(32))), length)
     }
 }
 
-/// What is left to do when every block is mixed in. With nothing pending this adds
-/// scramble(0) = 0, as the reference does by skipping it.
+/// What is left to do when every block is mixed in, and what is left over is scrambled and added.
+/// With nothing left over that is scramble(0) = 0, as the reference does by skipping it.
 #[inline]
-const fn finalised(mixed: u32, pending: u32, length: u32) -> u32 {
-    let mut hash = mixed ^ scramble(pending) ^ length;
+const fn finalised(mixed: u32, length: u32) -> u32 {
+    let mut hash = mixed ^ length;
     hash ^= hash >> 16;
     hash = hash.wrapping_mul(0x85eb_ca6b);
     hash ^= hash >> 13;
@@ -156,6 +165,14 @@ const fn scramble(block: u32) -> u32 {
 
 const fn mix(state: u32, block: u32) -> u32 {
     stir(state, scramble(block))
+}
+
+/// Mixes in as many blocks as there are bytes for.
+#[inline(always)]
+fn mix_all(state: u32, bytes: &[u8]) -> u32 {
+    let (blocks, _) = bytes.as_chunks();
+    let blocks = blocks.iter().map(|block| u32::from_le_bytes(*block));
+    blocks.fold(state, mix)
 }
 
 /// What a scrambled block does to the state.

@@ -3,6 +3,7 @@
 //! not: faults in their wire form (see [`compile`](crate::compile)).
 
 use crate::audience::Rule;
+use crate::hash::lanes::States;
 use crate::scope::Scope;
 
 /// A set of hosts and paths, with the experiments whose requests it serves.
@@ -16,6 +17,8 @@ pub struct Service {
     pub(crate) default_cluster: Option<Box<str>>,
     pub(crate) routing_rules: Box<[RoutingRule]>,
     pub(crate) scopes: Box<[Scope]>,
+    /// See [`abreast`](crate::walk::abreast).
+    pub(crate) abreast: Box<[Option<States>]>,
     pub(crate) needs: Needs,
 }
 

@@ -70,6 +70,40 @@ impl Surroundings for Bare {
 /// What one attribute of a request is.
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
+/// A value that was read, and whose it is.
+#[derive(Debug)]
+enum Kept<'a> {
+    Missing(AttributeId),
+    Borrowed(AttributeId, &'a [u8]),
+    Owned(AttributeId, Box<[u8]>),
+}
+
+impl<'a> Kept<'a> {
+    fn new(owner: AttributeId, value: Value<'a>) -> Self {
+        match value {
+            None => Self::Missing(owner),
+            Some(Cow::Borrowed(value)) => Self::Borrowed(owner, value),
+            Some(Cow::Owned(value)) => Self::Owned(owner, value.into()),
+        }
+    }
+
+    #[inline]
+    fn owner(&self) -> AttributeId {
+        match self {
+            Self::Missing(owner) | Self::Borrowed(owner, _) | Self::Owned(owner, _) => *owner,
+        }
+    }
+
+    #[inline]
+    fn value(&self) -> Option<&[u8]> {
+        match self {
+            Self::Missing(_) => None,
+            Self::Borrowed(_, value) => Some(value),
+            Self::Owned(_, value) => Some(value),
+        }
+    }
+}
+
 /// How many attributes are kept without an allocation.
 const NEAR: usize = 8;
 
@@ -83,7 +117,7 @@ pub struct Request<'a, S = Bare> {
     headers: Headers<'a>,
     attributes: &'a Attributes,
     surroundings: &'a S,
-    near: [OnceCell<(AttributeId, Value<'a>)>; NEAR],
+    near: [OnceCell<Kept<'a>>; NEAR],
     far: OnceCell<Box<[OnceCell<Value<'a>>]>>,
     /// Whether the plan asks for more of the request's headers than are near.
     has_more_headers: bool,
@@ -128,14 +162,14 @@ impl<'a, S: Surroundings> Request<'a, S> {
                 break;
             };
             match cell.get_mut() {
-                Some((owner, Some(known))) if *owner == id => {
-                    let known = known.to_mut();
-                    known.push(b',');
-                    return known.extend_from_slice(value);
+                Some(kept) if kept.owner() == id => {
+                    let known = kept.value().unwrap_or_default();
+                    *kept = Kept::Owned(id, [known, b",", value].concat().into());
+                    return;
                 }
                 Some(_) => {}
                 None => {
-                    *cell = OnceCell::from((id, Some(Cow::Borrowed(value))));
+                    *cell = OnceCell::from(Kept::Borrowed(id, value));
                     return;
                 }
             }
@@ -181,17 +215,17 @@ impl<'a, S: Surroundings> Request<'a, S> {
         let attribute = self.attributes.get(id.index())?;
         for probe in 0..NEAR {
             let cell = self.near.get(id.index().wrapping_add(probe) % NEAR)?;
-            if let Some((owner, value)) = cell.get() {
-                if *owner == id {
-                    return value.as_deref();
+            if let Some(kept) = cell.get() {
+                if kept.owner() == id {
+                    return kept.value();
                 }
                 continue;
             }
             if self.attributes.is_found(attribute) && !self.has_more_headers {
                 return None;
             }
-            let (_, value) = cell.get_or_init(|| (id, self.read(attribute)));
-            return value.as_deref();
+            let kept = cell.get_or_init(|| Kept::new(id, self.read(attribute)));
+            return kept.value();
         }
         self.far(id, attribute)
     }
@@ -216,7 +250,7 @@ impl<S: Surroundings> Subject for Request<'_, S> {
     #[inline]
     fn get(&self, id: AttributeId) -> Option<&[u8]> {
         match self.near.get(id.index() % NEAR)?.get() {
-            Some((owner, value)) if *owner == id => value.as_deref(),
+            Some(kept) if kept.owner() == id => kept.value(),
             _ => self.fetch(id),
         }
     }

@@ -1,17 +1,24 @@
 //! The evaluation walk: from a request's service to the variants it gets. What lives here: the one
-//! walk that serving and explaining share, told apart by their [`Visitor`]; in `choose`, which variant
-//! a unit gets; in `rules`, whom an audience takes. What does not: what goes in and comes out (see [`assign`](crate::assign)).
+//! walk that serving and explaining share, told apart by their [`Visitor`]; in `abreast`, the way
+//! through the layers; in `choose`, which variant a unit gets; in `pinned`, what a request brings
+//! along; in `rules`, whom an audience takes. What does not: what goes in and comes out (see [`assign`](crate::assign)).
 
 use crate::assign::{Decision, MAX_UNIT_BYTES, Noop, Step, Verdict, Visitor};
 use crate::attribute::Subject;
 use crate::experiment::{Experiment, Requirement, Variant};
 use crate::pin::{Pin, PinnedBy};
-use crate::plan::{ExperimentId, Layer, LayerId, Plan, UnitId};
+use crate::plan::{ExperimentId, Layer, Plan, UnitId};
 use crate::scope::Scope;
 use crate::service::{RoutingRule, Service};
+use pinned::stuck_elsewhere;
 use rules::Memory;
+use watershed_proto::filter::v1::Reason;
 
+pub(crate) use abreast::{Decisions, abreast};
+
+mod abreast;
 mod choose;
+mod pinned;
 mod rules;
 
 /// One request's way through a plan.
@@ -26,7 +33,10 @@ pub(crate) struct Walk<'p, 's, 'v, S, V> {
     chance: Option<u64>,
     /// The unit that was read last: most layers hash the same one.
     unit: Option<(UnitId, Option<&'s str>)>,
-    memory: Memory,
+    /// Verdicts of conditions that several rules share.
+    conditions: Memory,
+    /// Verdicts of audiences that several experiments share.
+    audiences: Memory,
 }
 
 /// An experiment that may give a variant.
@@ -42,13 +52,6 @@ struct Candidate<'p, 's> {
 }
 
 impl Candidate<'_, '_> {
-    /// Whether the audience alone decides and the variant's hash gives; see
-    /// [`Experiment::mark_plain`].
-    #[inline(always)]
-    fn is_plain(&self) -> bool {
-        self.experiment.is_plain && self.owns && self.pin.is_none() && self.unit.is_some()
-    }
-
     /// Whether the request brings the variant along and nothing is left to decide.
     fn is_settled(&self) -> bool {
         let by = self.pin.map(|pin| pin.by);
@@ -95,16 +98,16 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             pins: subject.pins(),
             chance: None,
             unit: None,
-            memory: Memory::default(),
+            conditions: Memory::default(),
+            audiences: Memory::default(),
         }
     }
 
     /// What one layer gives the request.
     #[inline(always)]
-    pub(crate) fn scope(&mut self, scope: &'p Scope) -> Option<Decision<'p, 's>> {
-        let layer = self.plan.layer(scope.layer)?;
+    fn scope(&mut self, scope: &'p Scope) -> Option<Decision<'p, 's>> {
         if V::THOROUGH {
-            return self.everyone(scope, layer);
+            return self.everyone(scope, self.plan.layer(scope.layer)?);
         }
         if !self.pins.is_empty()
             && let Some(pinned) = self.pinned(scope.layer, None)
@@ -112,11 +115,27 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             return Some(pinned);
         }
         let unit = self.unit(scope.unit)?;
+        let layer = self.plan.layer(scope.layer)?;
         let bucket = layer.bucketer.bucket(unit.as_bytes());
-        let experiment = self.plan.at(scope.experiment(bucket)?)?;
+        let owner = self.plan.at(scope.experiment(bucket)?)?;
+        self.owner(owner, unit, bucket, None)
+    }
+
+    /// What the owner of the unit's bucket gives.
+    #[inline(always)]
+    fn owner(
+        &mut self,
+        experiment: &'p Experiment,
+        unit: &'s str,
+        bucket: u16,
+        variant_bucket: Option<u16>,
+    ) -> Option<Decision<'p, 's>> {
+        if experiment.is_plain && !V::THOROUGH {
+            return self.consider_plain(experiment, unit, bucket, variant_bucket);
+        }
         self.consider(Candidate {
             experiment,
-            layer,
+            layer: self.plan.layer(experiment.layer)?,
             unit: Some(unit),
             bucket: Some(bucket),
             owns: true,
@@ -154,48 +173,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         })
     }
 
-    /// What the request brings along for an experiment of the layer that is in scope, or that is
-    /// `also` asked for. Pins are few: a scan for each kind is the shortest way to their order.
-    #[cold]
-    fn pinned(&mut self, layer: LayerId, also: Option<ExperimentId>) -> Option<Decision<'p, 's>> {
-        self.pinned_by(layer, also, |by| by == PinnedBy::Forced)
-            .or_else(|| self.pinned_by(layer, also, |by| by == PinnedBy::Inherited))
-            .or_else(|| self.pinned_by(layer, also, |by| matches!(by, PinnedBy::Stuck { .. })))
-    }
-
-    fn pinned_by(
-        &mut self,
-        layer: LayerId,
-        also: Option<ExperimentId>,
-        is_kind: fn(PinnedBy) -> bool,
-    ) -> Option<Decision<'p, 's>> {
-        let pins = self.pins.iter().filter(|pin| is_kind(pin.by));
-        for pin in pins {
-            let Some(experiment) = self.plan.at(pin.experiment) else {
-                continue;
-            };
-            let is_here = Some(pin.experiment) == also || experiment.is_in(self.service.place);
-            if experiment.layer != layer || !is_here {
-                continue;
-            }
-            let layer = self.plan.layer(layer)?;
-            let unit = self.unit(experiment.unit);
-            let bucket = unit.map(|unit| layer.bucketer.bucket(unit.as_bytes()));
-            let given = self.consider(Candidate {
-                experiment,
-                layer,
-                unit,
-                bucket,
-                owns: true,
-                pin: Some(*pin),
-            });
-            if given.is_some() {
-                return given;
-            }
-        }
-        None
-    }
-
     /// The first source's value that can be a unit: not empty, at most [`MAX_UNIT_BYTES`], and
     /// UTF-8, because evidence names the unit again as text and two units must not become one
     /// there.
@@ -229,13 +206,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             bucket: candidate.bucket,
             pin: candidate.pin,
         });
-        // The short way comes to the verdict of the long one, which a thorough visitor sees.
-        let is_plain = candidate.is_plain() && !V::THOROUGH;
-        let verdict = if is_plain {
-            self.eligible(experiment)
-        } else {
-            self.verdict(&candidate)
-        };
+        let verdict = self.verdict(&candidate);
         self.visitor.visit(Step::Verdict {
             experiment,
             verdict,
@@ -243,10 +214,51 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         if verdict != Verdict::Assigned {
             return None;
         }
-        let given = if is_plain {
-            candidate.hashed()?
-        } else {
-            self.give(&candidate)?
+        let given = self.give(&candidate)?;
+        self.visitor.visit(Step::Given(given));
+        Some(given)
+    }
+
+    /// As [`Walk::consider`] for an experiment of which nothing but buckets and audience decides (see
+    /// [`Experiment::mark_plain`]), the owner of the unit's bucket where the request has no pins. A
+    /// thorough visitor sees the long way.
+    #[inline(always)]
+    fn consider_plain(
+        &mut self,
+        experiment: &'p Experiment,
+        unit: &'s str,
+        bucket: u16,
+        variant_bucket: Option<u16>,
+    ) -> Option<Decision<'p, 's>> {
+        if let Some(layer) = self.plan.layer(experiment.layer) {
+            self.visitor.visit(Step::Experiment {
+                experiment,
+                layer,
+                unit: Some(unit),
+                bucket: Some(bucket),
+                pin: None,
+            });
+        }
+        let verdict = self.eligible(experiment);
+        self.visitor.visit(Step::Verdict {
+            experiment,
+            verdict,
+        });
+        if verdict != Verdict::Assigned {
+            return None;
+        }
+        let variant_bucket = match variant_bucket {
+            Some(bucket) if experiment.plain_state().is_some() => bucket,
+            _ => experiment.bucketer.bucket(unit.as_bytes()),
+        };
+        let given = Decision {
+            experiment,
+            variant: experiment.variant(variant_bucket)?,
+            unit,
+            layer_bucket: bucket,
+            variant_bucket,
+            reason: Reason::Hashed,
+            probability: 0.0,
         };
         self.visitor.visit(Step::Given(given));
         Some(given)
@@ -277,9 +289,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
 
     #[inline(always)]
     fn eligible(&mut self, experiment: &'p Experiment) -> Verdict {
-        let rule = experiment.audience.as_ref();
-        let holds = rule.is_none_or(|rule| self.audience(rule));
-        Verdict::refuse_if(!holds, Verdict::NotEligible)
+        Verdict::refuse_if(!self.takes(experiment), Verdict::NotEligible)
     }
 
     #[inline(always)]
@@ -350,7 +360,8 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             pins: self.pins,
             chance: self.chance,
             unit: self.unit,
-            memory: self.memory,
+            conditions: self.conditions,
+            audiences: self.audiences,
         };
         let given = quiet.alone(id);
         self.chance = quiet.chance;
@@ -381,17 +392,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         }
         found
     }
-}
-
-/// Whether a sticky cookie speaks of another unit.
-fn stuck_elsewhere(candidate: &Candidate<'_, '_>) -> Verdict {
-    let by = candidate.pin.map(|pin| pin.by);
-    let (Some(PinnedBy::Stuck { unit: known }), Some(unit)) = (by, candidate.unit) else {
-        return Verdict::Assigned;
-    };
-    let sticky = candidate.experiment.sticky();
-    let is_it = sticky.is_some_and(|sticky| sticky.fingerprint(unit) == known);
-    Verdict::refuse_if(!is_it, Verdict::AnotherUnit)
 }
 
 #[inline]

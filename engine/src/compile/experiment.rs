@@ -95,6 +95,7 @@ impl<'c> Builder<'_, 'c> {
             window: window(spec).map_err(|fault| at.fault("end_ms", fault))?,
             allocation,
             audience,
+            audience_number: u32::MAX,
             requires: Box::default(),
             shares: variant::shares(at, &spec.variants, bucketer.buckets())?,
             strategy: strategy::compile(self.tables, at, spec)?,

@@ -26,6 +26,7 @@ mod wire;
 pub use fault::{CompileError, DecodeError, Entry, EntryKind, Fault};
 
 use crate::attributes::Attributes;
+use crate::audience::Rule;
 use crate::experiment::Experiment;
 use crate::plan::{ExperimentId, Layer, Plan};
 use crate::service::ServiceIndex;
@@ -91,6 +92,7 @@ fn build(specs: &wire::Specs<'_>) -> Result<Plan, CompileError> {
     scope::disjoint(&compiled, &layers)?;
     requirement::resolve(&mut compiled)?;
     mark_plain(&mut compiled, &layers);
+    number_audiences(&mut compiled);
     scope::attach(&mut services, &compiled, &layers, settings.body_limit)?;
     let services: Box<[_]> = services.into_iter().map(|one| one.service).collect();
     Ok(Plan {
@@ -125,6 +127,30 @@ fn mark_plain(compiled: &mut [Compiled<'_>], layers: &[Layer]) {
         if let Some(layer) = layers.get(one.experiment.layer.0 as usize) {
             one.experiment.mark_plain(layer);
         }
+    }
+}
+
+/// Numbers the audiences that several experiments have, the first one 0.
+fn number_audiences(compiled: &mut [Compiled<'_>]) {
+    let mut counts: Map<&Rule, (u32, u32)> = Map::default();
+    let mut shared = 0;
+    for one in &*compiled {
+        if let Some(rule) = &one.experiment.audience {
+            let (count, own) = counts.entry(rule).or_default();
+            *count = count.saturating_add(1);
+            if *count == 2 {
+                *own = shared;
+                shared = shared.saturating_add(1);
+            }
+        }
+    }
+    let numbers = compiled.iter().map(|one| {
+        let (count, own) = counts.get(one.experiment.audience.as_ref()?)?;
+        (*count > 1).then_some(*own)
+    });
+    let numbers: Vec<Option<u32>> = numbers.collect();
+    for (one, own) in compiled.iter_mut().zip(numbers) {
+        one.experiment.audience_number = own.unwrap_or(u32::MAX);
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Compiled, number, service};
 use crate::plan::{ExperimentId, Layer, LayerId};
 use crate::scope::{Scope, Slot};
 use crate::service::{Needs, Service};
+use crate::walk::abreast;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Refuses two experiments of one layer that own the same bucket.
@@ -90,7 +91,7 @@ pub(super) fn attach(
                 gathered.need(one, compiled);
             }
         }
-        gathered.finish(&mut service.service, body_limit);
+        gathered.finish(&mut service.service, layers, body_limit);
     }
     Ok(())
 }
@@ -190,7 +191,7 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    fn finish(self, service: &mut Service, body_limit: usize) {
+    fn finish(self, service: &mut Service, layers: &[Layer], body_limit: usize) {
         let names = |set: BTreeSet<&str>| set.into_iter().map(Into::into).collect();
         service.needs = Needs {
             time: self.uses.time,
@@ -206,5 +207,9 @@ impl<'a> Gathered<'a> {
             .into_iter()
             .map(|(layer, members)| Scope::new(layer, members.first.experiment.unit, members.slots))
             .collect();
+        service.abreast = abreast(&service.scopes, |scope| {
+            let layer = layers.get(scope.layer.0 as usize)?;
+            layer.bucketer.state().copied()
+        });
     }
 }

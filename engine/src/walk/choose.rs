@@ -86,8 +86,7 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
 
 impl<'p, 's> Candidate<'p, 's> {
     /// The variant by its hash.
-    #[inline(always)]
-    pub(super) fn hashed(&self) -> Option<Decision<'p, 's>> {
+    fn hashed(&self) -> Option<Decision<'p, 's>> {
         let unit = self.unit.unwrap_or_default();
         let bucket = self.experiment.bucketer.bucket(unit.as_bytes());
         let variant = self.experiment.variant(bucket)?;

@@ -4,11 +4,30 @@ use super::Walk;
 use crate::assign::{Step, Visitor};
 use crate::attribute::Subject;
 use crate::audience::{ConditionId, Rule};
+use crate::experiment::Experiment;
 
 impl<'p, S: Subject, V: Visitor> Walk<'p, '_, '_, S, V> {
+    /// Whether the experiment's audience takes the request: a hundred experiments for the same people
+    /// ask once.
+    #[inline(always)]
+    pub(super) fn takes(&mut self, experiment: &'p Experiment) -> bool {
+        let Some(rule) = &experiment.audience else {
+            return true;
+        };
+        let number = experiment.audience_number;
+        if !V::THOROUGH
+            && let Some(holds) = self.audiences.recall(number)
+        {
+            return holds;
+        }
+        let holds = self.audience(rule);
+        self.audiences.keep(number, holds);
+        holds
+    }
+
     /// The verdict of an audience: most are a list of conditions.
     #[inline(always)]
-    pub(super) fn audience(&mut self, rule: &'p Rule) -> bool {
+    fn audience(&mut self, rule: &'p Rule) -> bool {
         match rule {
             Rule::All(rules) if !V::THOROUGH => !self.is_any(rules, false),
             rule => self.rule(rule),
@@ -62,7 +81,7 @@ impl<'p, S: Subject, V: Visitor> Walk<'p, '_, '_, S, V> {
         };
         if condition.is_shared
             && !V::THOROUGH
-            && let Some(holds) = self.memory.recall(id)
+            && let Some(holds) = self.conditions.recall(id.0)
         {
             return holds;
         }
@@ -72,14 +91,14 @@ impl<'p, S: Subject, V: Visitor> Walk<'p, '_, '_, S, V> {
             self.visitor.visit(Step::Enter { rule });
             self.visitor.visit(Step::Leave { rule, value, holds });
         } else if condition.is_shared {
-            self.memory.keep(id, holds);
+            self.conditions.keep(id.0, holds);
         }
         holds
     }
 }
 
-/// The verdicts of conditions that several rules share: a hundred experiments for one country ask
-/// for it once. Those with the lowest 64 numbers are kept.
+/// Verdicts that will be asked for again, by number: a hundred experiments for one country ask for it
+/// once. Those with the lowest 64 numbers are kept.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Memory {
     known: u64,
@@ -88,15 +107,16 @@ pub(super) struct Memory {
 
 impl Memory {
     #[inline]
-    fn recall(self, id: ConditionId) -> Option<bool> {
-        let bit = 1_u64.checked_shl(id.0)?;
+    fn recall(self, number: u32) -> Option<bool> {
+        let bit = 1_u64.checked_shl(number)?;
         (self.known & bit != 0).then_some(self.holds & bit != 0)
     }
 
     #[inline]
-    fn keep(&mut self, id: ConditionId, verdict: bool) {
-        let bit = 1_u64.checked_shl(id.0).unwrap_or(0);
-        self.known |= bit;
-        self.holds |= if verdict { bit } else { 0 };
+    fn keep(&mut self, number: u32, verdict: bool) {
+        if let Some(bit) = 1_u64.checked_shl(number) {
+            self.known |= bit;
+            self.holds |= if verdict { bit } else { 0 };
+        }
     }
 }

@@ -232,7 +232,7 @@ fn any_config() -> BoxedStrategy<FilterConfig> {
 type Values = (Option<String>, Vec<Option<String>>);
 
 fn any_values() -> impl Strategy<Value = Values> {
-    let unit = prop::option::weighted(0.9, "[a-z]{1,6}");
+    let unit = prop::option::weighted(0.9, "[a-z]{1,6}|[a-z]{60,68}");
     let value = prop::sample::select(vec![
         "", "1", "a", "A", "1.0", "1.0.0", "0.9.0", "10.1.1.1", "2",
     ]);

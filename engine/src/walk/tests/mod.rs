@@ -1,10 +1,11 @@
 use super::*;
 use crate::pin::{fingerprint, fingerprint_salt};
-use crate::plan::Plan;
+use crate::plan::{LayerId, Plan};
 use crate::request::Headers;
 use crate::surroundings::{Request, Surroundings};
 use serde_json::{Value, json};
 
+mod abreast;
 mod pins;
 mod strategies;
 
@@ -400,4 +401,48 @@ fn the_first_routing_rule_that_holds_routes() {
     assert_eq!(cluster("100"), Some(("medium", "medium")));
     assert_eq!(cluster("1000"), None);
     assert_eq!(cluster("many"), None);
+}
+
+/// A request of gold user `u` that counts how often its tier is asked for.
+#[derive(Default)]
+struct Asked(std::cell::Cell<u32>);
+
+impl Subject for Asked {
+    fn get(&self, id: crate::attribute::AttributeId) -> Option<&[u8]> {
+        if id.index() == 0 {
+            return Some(b"u");
+        }
+        self.0.set(self.0.get() + 1);
+        Some(b"golden")
+    }
+
+    fn chance(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn experiments_for_the_same_audience_ask_once() {
+    let golden = json!({"any": {"rules": [
+        {"condition": {"attribute": {"header": "x-tier"}, "regex": "^gold"}},
+    ]}});
+    let one = |key: &str, layer: &str| {
+        let mut one = experiment(key, layer, &json!({"audience": golden}));
+        one["unitSources"] = json!([{"header": "x-user"}]);
+        one
+    };
+    let many = [one("e", "l"), one("f", "m"), one("g", "n")];
+    let plan = compile(config(&many));
+    let request = Asked::default();
+    let mut noop = Noop;
+    let given = plan.assign(&plan.services()[0], &request, 0, &mut noop);
+    assert_eq!(given.count(), 3);
+    assert_eq!(request.0.get(), 1);
+
+    let plan = compile(config(&many[..1]));
+    assert_eq!(
+        plan.experiments()[0].audience_number,
+        u32::MAX,
+        "nobody to share with"
+    );
 }
