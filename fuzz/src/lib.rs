@@ -2,13 +2,16 @@
 //! that uses everything the filter can do, and one whole exchange against both.
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use prost::Message as _;
 use std::cell::Cell;
 use std::rc::Rc;
+use watershed_engine::Plan;
 use watershed_filter::config;
 use watershed_filter::exchange::{Exchange, Flow};
 use watershed_filter::header_map::HeaderMap;
 use watershed_filter::host::{CounterId, Host, HostError, Level};
 use watershed_filter::request::Active;
+use watershed_proto::filter::v1::FilterConfig;
 
 /// One request as the fuzzer makes it up.
 #[derive(Debug, Default, Arbitrary)]
@@ -214,6 +217,13 @@ pub fn exchange(active: &Rc<Active>, input: &Input) {
         let _ = exchange.on_request_body(&host, input.body.len(), true);
     }
     exchange.on_response_headers(&host);
+}
+
+/// Reads `bytes` as a configuration by the short way, and by decoding every word and then compiling it.
+pub fn read_both_ways(bytes: &[u8]) {
+    let long = FilterConfig::decode(bytes).ok();
+    let long = long.and_then(|config| Plan::compile(&config).ok());
+    assert!(Plan::decode(bytes).ok() == long, "{bytes:?}");
 }
 
 /// Takes `bytes` as a configuration; where it compiles, asks with it.
