@@ -13,12 +13,23 @@ const MISSING: u8 = 5;
 const CONFLICT: u8 = 6;
 const FORBIDDEN: u8 = 7;
 const UNABLE: u8 = 8;
+const NOT_IN_SYNC: u8 = 9;
 const DIFFERENT: u8 = 10;
 
 /// Something would be changed, where the command was to tell.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("something would be changed")]
 pub struct Different;
+
+/// Proxies do not have what they should have, after having been waited for.
+#[derive(Clone, Debug, Error)]
+#[error("not in sync after {seconds} s: {what}")]
+pub struct NotInSync {
+    /// How long they were waited for.
+    pub seconds: u64,
+    /// Who is behind.
+    pub what: String,
+}
 
 /// The exit code that tells of `fault`. Arguments that cannot be read end with 2, before there is one.
 #[must_use]
@@ -29,6 +40,9 @@ pub fn code(fault: &anyhow::Error) -> ExitCode {
 fn number(fault: &anyhow::Error) -> u8 {
     if fault.downcast_ref::<Different>().is_some() {
         return DIFFERENT;
+    }
+    if fault.downcast_ref::<NotInSync>().is_some() {
+        return NOT_IN_SYNC;
     }
     match fault.downcast_ref::<ApiError>() {
         Some(ApiError::Unreachable { .. } | ApiError::Late { .. }) => UNREACHABLE,
@@ -80,5 +94,10 @@ mod tests {
         }
         assert_eq!(number(&anyhow::anyhow!("anything")), 1);
         assert_eq!(number(&Different.into()), 10);
+        let late = NotInSync {
+            seconds: 1,
+            what: String::new(),
+        };
+        assert_eq!(number(&late.into()), 9);
     }
 }

@@ -1,7 +1,9 @@
 //! `watershed status`: what the proxies have acknowledged, once or until it is interrupted. On a
-//! terminal a watch draws over what it drew; piped, it prints a line for each change.
+//! terminal a watch draws over what it drew; piped, it prints a line for each change. A script waits, for
+//! so long, until all of it is in sync.
 
 use super::client::{ApiClient, ApiError};
+use super::exit::NotInSync;
 use super::output::{self, Output, Table, cell, text};
 use super::server::ServerArgs;
 use serde_json::{Map, Value, json};
@@ -9,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Arguments of `watershed status`.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,9 +21,16 @@ pub struct StatusArgs {
     /// Goes on to show changes until it is interrupted.
     #[arg(short, long)]
     watch: bool,
-    /// Ends once all that is shown is in sync; not with --watch.
+    /// Ends once every fleet that is shown has proxies and all of them have accepted what is meant for
+    /// them; not with --watch.
     #[arg(long, conflicts_with = "watch")]
     wait: bool,
+    /// How long --wait waits, in seconds; it then ends with the exit code 9.
+    #[arg(long, default_value = "300", value_name = "SECONDS", requires = "wait", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    within: u64,
+    /// Lets --wait take a fleet without proxies, or no fleet at all, for in sync.
+    #[arg(long, requires = "wait")]
+    allow_empty: bool,
     /// How often to look, in seconds.
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     interval: u64,
@@ -44,15 +54,8 @@ impl StatusArgs {
 /// The API's problem. A watch goes on where the server cannot be reached, once it could.
 pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
     let client = args.server.client();
-    let pause = || tokio::time::sleep(Duration::from_secs(args.interval));
     if args.wait {
-        loop {
-            let statuses = statuses(&client, args.experiment.as_deref()).await?;
-            if statuses.iter().all(in_sync) {
-                return output::print(&shown(&args, &statuses)?);
-            }
-            pause().await;
-        }
+        return wait(&args, &client).await;
     }
     let mut last = statuses(&client, args.experiment.as_deref()).await?;
     if !args.watch {
@@ -65,7 +68,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
         if !output::print_on(&frame)? {
             return Ok(());
         }
-        pause().await;
+        sleep(Duration::from_secs(args.interval)).await;
         match statuses(&client, args.experiment.as_deref()).await {
             Ok(now) => (last, note) = (now, None),
             Err(fault @ (ApiError::Unreachable { .. } | ApiError::Late { .. })) => {
@@ -73,6 +76,21 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
             }
             Err(fault) => return Err(fault.into()),
         }
+    }
+}
+
+async fn wait(args: &StatusArgs, client: &ApiClient) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(args.within);
+    loop {
+        let statuses = statuses(client, args.experiment.as_deref()).await?;
+        let pending = pending(&statuses, args.allow_empty);
+        let now = Instant::now();
+        if pending.is_none() || now >= deadline {
+            output::print(&shown(args, &statuses)?)?;
+            let seconds = args.within;
+            return pending.map_or(Ok(()), |what| Err(NotInSync { seconds, what }.into()));
+        }
+        sleep_until(deadline.min(now + Duration::from_secs(args.interval))).await;
     }
 }
 
@@ -118,10 +136,35 @@ fn flag(value: &Value, field: &str) -> bool {
         .unwrap_or_default()
 }
 
-/// Whether every fleet has accepted what it should have; nobody there proves nothing.
-fn in_sync(status: &Value) -> bool {
-    let mut fleets = fleets(status).peekable();
-    fleets.peek().is_some() && fleets.all(|(_, fleet)| flag(fleet, "in_sync"))
+/// What there is to wait for: the first fleet that has not accepted what it should have. An experiment
+/// that no fleet has keeps nobody waiting. Nobody there proves nothing, unless that is allowed.
+fn pending(statuses: &[Value], allow_empty: bool) -> Option<String> {
+    let mut fleets = statuses.iter().flat_map(fleets).peekable();
+    if fleets.peek().is_none() && !allow_empty {
+        return Some("no fleet has any experiment".to_owned());
+    }
+    fleets.find_map(|(name, fleet)| {
+        if flag(fleet, "in_sync") {
+            return None;
+        }
+        if fleet.get("connected").and_then(Value::as_u64) != Some(0) {
+            return Some(format!("fleet {name}: {}", progress(fleet)));
+        }
+        (!allow_empty).then(|| format!("fleet {name}: no proxy is connected"))
+    })
+}
+
+/// `2 of 3 acknowledged, 1 refused`
+fn progress(fleet: &Value) -> String {
+    let refused = match cell(fleet, "refused").as_str() {
+        "0" | "" => String::new(),
+        count => format!(", {count} refused"),
+    };
+    format!(
+        "{} of {} acknowledged{refused}",
+        cell(fleet, "acknowledged"),
+        cell(fleet, "connected"),
+    )
 }
 
 fn yes(is_so: bool) -> String {
@@ -280,15 +323,8 @@ fn lines(status: &Value) -> Vec<String> {
     let own = ["experiment", "state", "revision"].map(|field| cell(status, field));
     let [experiment, state, revision] = own;
     let line = |(name, fleet): (&String, &Value)| {
-        let refused = match cell(fleet, "refused").as_str() {
-            "0" | "" => String::new(),
-            count => format!(", {count} refused"),
-        };
-        format!(
-            "{experiment} {state} revision {revision} fleet {name}: {} of {} acknowledged{refused}",
-            cell(fleet, "acknowledged"),
-            cell(fleet, "connected"),
-        )
+        let progress = progress(fleet);
+        format!("{experiment} {state} revision {revision} fleet {name}: {progress}")
     };
     fleets(status).map(line).collect()
 }
@@ -336,10 +372,37 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_acknowledged_by_somebody_is_in_sync() {
-        assert!(in_sync(&status(2, 0)));
-        assert!(!in_sync(&status(1, 0)));
-        assert!(!in_sync(&json!({"fleets": {}})));
+    fn a_wait_is_for_every_fleet_and_says_which_one_it_still_waits_for() {
+        let waits = |statuses: &[Value]| pending(statuses, false);
+        assert_eq!(waits(&[status(2, 0)]), None);
+        let behind = "fleet default: 1 of 2 acknowledged, 1 refused";
+        assert_eq!(
+            waits(&[status(2, 0), status(1, 1)]).as_deref(),
+            Some(behind)
+        );
+        let nowhere = json!({"fleets": {}});
+        assert_eq!(waits(&[status(2, 0), nowhere]), None);
+    }
+
+    #[test]
+    fn nobody_there_is_waited_for_unless_that_is_allowed() {
+        let nobody = json!({"fleets": {"edge": {
+            "connected": 0, "acknowledged": 0, "refused": 0, "in_sync": false,
+        }}});
+        let nowhere = json!({"fleets": {}});
+        for (statuses, says) in [
+            (vec![nobody.clone()], "fleet edge: no proxy is connected"),
+            (vec![nowhere], "no fleet has any experiment"),
+            (vec![], "no fleet has any experiment"),
+        ] {
+            assert_eq!(pending(&statuses, false).as_deref(), Some(says));
+            assert_eq!(pending(&statuses, true), None);
+        }
+        let behind = [nobody, status(0, 0)];
+        assert!(
+            pending(&behind, true).is_some(),
+            "those who are there count"
+        );
     }
 
     #[test]
