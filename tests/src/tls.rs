@@ -8,16 +8,20 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tonic::transport::{Channel, Endpoint};
+use tower::service_fn;
 
 /// A certificate authority whose files lie in a folder.
 #[derive(Debug)]
@@ -82,27 +86,40 @@ impl Authority {
     /// # Errors
     /// What went wrong with the handshake, as the client sees it.
     pub async fn shown_at(&self, address: SocketAddr, client: &Files) -> std::io::Result<Vec<u8>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).expect("an authority");
-        let pem = "a PEM file of ours";
-        let chain = CertificateDer::from_pem_file(&client.certificate).expect(pem);
-        let key = PrivateKeyDer::from_pem_file(&client.key).expect(pem);
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_client_auth_cert(vec![chain], key)
-            .expect("a client's configuration");
-        let stream = TcpStream::connect(address).await?;
-        let name = ServerName::try_from("localhost").expect("a name");
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await?;
+        let stream = connect(address, self.client(client)).await?;
         let shown = stream.get_ref().1.peer_certificates();
         let shown = shown
             .and_then(<[_]>::first)
             .expect("a server's certificate");
         Ok(shown.to_vec())
+    }
+
+    /// A connection for gRPC to a server at `address`, as a client with `client`'s certificate.
+    pub async fn channel(&self, address: SocketAddr, client: &Files) -> Channel {
+        let mut config = self.client(client);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let endpoint = Endpoint::from_static("http://localhost");
+        let connector = service_fn(move |_| {
+            let stream = connect(address, config.clone());
+            async { Ok::<_, std::io::Error>(TokioIo::new(stream.await?)) }
+        });
+        let channel = endpoint.connect_with_connector(connector).await;
+        channel.expect("a connection with a certificate")
+    }
+
+    /// What a client with `client`'s certificate needs to ask a server for one of this authority.
+    fn client(&self, client: &Files) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let pem = "a PEM file of ours";
+        let chain = CertificateDer::from_pem_file(&client.certificate).expect(pem);
+        let key = PrivateKeyDer::from_pem_file(&client.key).expect(pem);
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![chain], key)
+            .expect("a client's configuration")
     }
 
     /// What a server named `name` needs to ask for certificates of this authority.
@@ -124,6 +141,17 @@ impl Authority {
             )
             .expect("a server's configuration")
     }
+}
+
+async fn connect(
+    address: SocketAddr,
+    config: ClientConfig,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
 }
 
 impl Files {

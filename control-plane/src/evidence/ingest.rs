@@ -1,8 +1,9 @@
 //! The receiving end of Envoy's gRPC access log: takes every proxy's stream, reads each entry, counts it
 //! and hands its exposures on. A proxy that sends garbage is counted and logged, and its stream goes on.
 
+use super::Evidence;
 use super::accounts::Accounts;
-use super::{Evidence, origin};
+use super::origin::Origin;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_server::{
@@ -89,15 +90,11 @@ impl AccessLogService for AccessLogs {
         &self,
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
-        let peer = origin::peer(&request);
+        let mut origin = Origin::of(&request, "access log");
         let mut stream = request.into_inner();
-        let mut node = String::new();
         while let Some(mut message) = stream.message().await? {
-            // Only the first message of a stream carries the identifier.
-            if let Some(identifier) = message.identifier.take() {
-                node = origin::admit(identifier.node, &peer, "access log")?;
-            }
-            self.take(&node, message);
+            let named = message.identifier.take().map(|it| it.node);
+            self.take(origin.node(named)?, message);
         }
         Ok(Response::new(StreamAccessLogsResponse {}))
     }

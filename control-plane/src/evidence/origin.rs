@@ -4,24 +4,42 @@ use crate::ads::Peer;
 use envoy_types::pb::envoy::config::core::v3::Node;
 use tonic::{Request, Status};
 
-/// The other end of the connection that a request came on.
-pub fn peer<T>(request: &Request<T>) -> Peer {
-    let peer = request.extensions().get::<Peer>();
-    peer.cloned().unwrap_or_default()
+/// Who a stream is from: what it says of itself, as far as its certificate allows.
+pub struct Origin {
+    peer: Peer,
+    /// What it brings, for the log.
+    what: &'static str,
+    node: Option<String>,
 }
 
-/// The proxy's identifier. No proxy may give evidence (of this kind: `what`) for a fleet that its
-/// certificate is not good for.
-///
-/// # Errors
-/// Permission denied.
-pub fn admit(node: Option<Node>, peer: &Peer, what: &str) -> Result<String, Status> {
-    let node = node.unwrap_or_default();
-    if peer.may_join_named(&node.cluster) {
-        return Ok(node.id);
+impl Origin {
+    /// That of a stream which has not named itself yet, and brings evidence of the kind `what`.
+    pub fn of<T>(request: &Request<T>, what: &'static str) -> Self {
+        let peer = request.extensions().get::<Peer>().cloned();
+        Self {
+            peer: peer.unwrap_or_default(),
+            what,
+            node: None,
+        }
     }
-    let refusal = peer.refusal(&node.cluster);
-    let reason = refusal.message();
-    tracing::warn!(node = node.id, reason, "{what} refused");
-    Err(refusal)
+
+    /// The proxy's identifier, with a message that names it or does not. Only the first one of a stream
+    /// does. No proxy may give evidence for a fleet that its certificate is not good for, and who does not
+    /// say which it is in is in none.
+    ///
+    /// # Errors
+    /// Permission denied.
+    pub fn node(&mut self, named: Option<Option<Node>>) -> Result<&str, Status> {
+        if self.node.is_none() || named.is_some() {
+            let node = named.flatten().unwrap_or_default();
+            if !self.peer.may_join_named(&node.cluster) {
+                let refusal = self.peer.refusal(&node.cluster);
+                let (what, reason) = (self.what, refusal.message());
+                tracing::warn!(node = node.id, reason, "{what} refused");
+                return Err(refusal);
+            }
+            self.node = Some(node.id);
+        }
+        Ok(self.node.as_deref().unwrap_or_default())
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::accounts::Accounts;
 use super::counters::{self, Read};
-use super::origin;
+use super::origin::Origin;
 use crate::metrics::Metrics;
 use envoy_types::pb::envoy::service::metrics::v3::metrics_service_server::{
     MetricsService, MetricsServiceServer,
@@ -48,15 +48,11 @@ impl MetricsService for StatsSink {
         &self,
         request: Request<Streaming<StreamMetricsMessage>>,
     ) -> Result<Response<StreamMetricsResponse>, Status> {
-        let peer = origin::peer(&request);
+        let mut origin = Origin::of(&request, "counters");
         let mut stream = request.into_inner();
-        let mut node = String::new();
         while let Some(mut message) = stream.message().await? {
-            // Only the first message of a stream carries the identifier.
-            if let Some(identifier) = message.identifier.take() {
-                node = origin::admit(identifier.node, &peer, "counters")?;
-            }
-            self.take(&node, &message);
+            let named = message.identifier.take().map(|it| it.node);
+            self.take(origin.node(named)?, &message);
         }
         Ok(Response::new(StreamMetricsResponse {}))
     }

@@ -6,8 +6,21 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::data::accesslog::v3::HttpAccessLogEntry;
+use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_client::AccessLogServiceClient;
+use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::{
+    HttpAccessLogEntries, LogEntries,
+};
+use envoy_types::pb::envoy::service::accesslog::v3::{
+    StreamAccessLogsMessage, stream_access_logs_message,
+};
+use envoy_types::pb::envoy::service::metrics::v3::metrics_service_client::MetricsServiceClient;
+use envoy_types::pb::envoy::service::metrics::v3::{StreamMetricsMessage, stream_metrics_message};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
 use watershed_tests::control_plane::ControlPlane;
 use watershed_tests::envoy::{Bootstrap, Envoy};
 use watershed_tests::http::Request;
@@ -119,6 +132,78 @@ async fn a_proxy_is_served_in_the_fleet_of_its_certificate_and_in_no_other() {
     let fleet = stack.api().get("/v1/fleets/default/proxies").await;
     assert_eq!(fleet["items"].as_array().unwrap().len(), 1, "{fleet}");
     drop((stranger, late));
+}
+
+/// A proxy's own words, of the fleet that it names or of none.
+fn identifier<T>(fleet: Option<&str>, of: impl FnOnce(Node) -> T) -> Option<T> {
+    fleet.map(|fleet| {
+        of(Node {
+            id: "made-up".to_owned(),
+            cluster: fleet.to_owned(),
+            ..Node::default()
+        })
+    })
+}
+
+/// Sends an access log with one entry.
+async fn send_access_log(channel: &Channel, fleet: Option<&str>) -> Result<(), Status> {
+    let message = StreamAccessLogsMessage {
+        identifier: identifier(fleet, |node| stream_access_logs_message::Identifier {
+            node: Some(node),
+            log_name: "watershed".to_owned(),
+        }),
+        log_entries: Some(LogEntries::HttpLogs(HttpAccessLogEntries {
+            log_entry: vec![HttpAccessLogEntry::default()],
+        })),
+    };
+    let mut client = AccessLogServiceClient::new(channel.clone());
+    client
+        .stream_access_logs(tokio_stream::iter([message]))
+        .await
+        .map(drop)
+}
+
+/// Sends a report without counters.
+async fn send_counters(channel: &Channel, fleet: Option<&str>) -> Result<(), Status> {
+    let message = StreamMetricsMessage {
+        identifier: identifier(fleet, |node| stream_metrics_message::Identifier {
+            node: Some(node),
+        }),
+        ..StreamMetricsMessage::default()
+    };
+    let mut client = MetricsServiceClient::new(channel.clone());
+    client
+        .stream_metrics(tokio_stream::iter([message]))
+        .await
+        .map(drop)
+}
+
+#[tokio::test]
+async fn evidence_of_a_fleet_is_taken_from_nobody_whose_certificate_is_for_another() {
+    let secured = Secured::start().await;
+    let (xds, proxy) = (secured.control_plane.xds(), secured.proxy("internal"));
+    let channel = secured.authority.channel(xds, &proxy).await;
+    // Of another fleet, of none, and without a word of who it is.
+    for fleet in [Some("default"), Some(""), None] {
+        for sent in [
+            send_access_log(&channel, fleet).await,
+            send_counters(&channel, fleet).await,
+        ] {
+            let refusal = sent.expect_err("it is refused");
+            assert_eq!(refusal.code(), Code::PermissionDenied, "{fleet:?}");
+            assert!(
+                refusal.message().ends_with("only for internal"),
+                "{refusal}"
+            );
+        }
+    }
+    let api = secured.control_plane.api();
+    let entries = async || api.metric("watershed_access_log_entries_total").await;
+    assert!(entries().await.abs() < f64::EPSILON);
+
+    send_access_log(&channel, Some("internal")).await.unwrap();
+    send_counters(&channel, Some("internal")).await.unwrap();
+    assert!((entries().await - 1.0).abs() < f64::EPSILON);
 }
 
 #[tokio::test]
