@@ -1,6 +1,8 @@
 //! Tests of the store on real files: what is kept, what is refused at the start, and that neither
 //! half a change nor two changes under one revision are ever kept.
 
+mod migrations;
+
 use super::testing::{TestDatabase, on_both_stores};
 use super::{Author, Store, StoreError};
 use crate::model::change::{self, Applied, Change, Precondition, Spec};
