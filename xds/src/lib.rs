@@ -47,6 +47,8 @@ mod stream;
 mod subscription;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod transitions;
 mod type_state;
 
 pub use delta::DeltaStream;

@@ -11,7 +11,7 @@ use crate::{Resource, ResourceType, Snapshot};
 
 pub(crate) type Typed = (ResourceType, Resource);
 
-fn resource(ty: ResourceType, name: &str, revision: u32, references: &[&str]) -> Typed {
+pub(crate) fn resource(ty: ResourceType, name: &str, revision: u32, references: &[&str]) -> Typed {
     let body = Any {
         type_url: ty.type_url().to_owned(),
         value: format!("{name}@{revision}").into(),
