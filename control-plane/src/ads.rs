@@ -12,7 +12,7 @@ mod session;
 mod tests;
 mod view;
 
-pub use fleets::{FleetSlice, Fleets};
+pub use fleets::Fleets;
 pub use peer::Peer;
 pub use registry::Registry;
 pub use services::Ads;

@@ -1,9 +1,9 @@
 //! From a model to the fleets: prepares every fleet's snapshot, and hands them over once the change
 //! that made them is kept.
 
-use crate::ads::{FleetSlice, Fleets};
+use crate::ads::Fleets;
 use crate::control::{Publication, Publisher, Rejected};
-use crate::model::{Key, Model};
+use crate::model::{FleetSlice, Model};
 use crate::resources::{self, ResourceChanges, Settings};
 use std::sync::Arc;
 
@@ -23,15 +23,11 @@ impl FleetPublisher {
 
 impl Publisher for FleetPublisher {
     fn prepare(&self, model: &Model) -> Result<Publication, Rejected> {
-        let newest = |fleet: &Key| self.fleets.newest(&FleetSlice::rest_of(fleet.clone()));
+        let newest = |part: &FleetSlice| self.fleets.newest(part);
         let snapshots = resources::snapshots(model, &self.settings, newest);
         let snapshots = snapshots.map_err(|fault| Rejected {
             reason: fault.to_string(),
         })?;
-        let snapshots = snapshots.into_iter();
-        let snapshots = snapshots
-            .map(|(fleet, snapshot)| (FleetSlice::rest_of(fleet), snapshot))
-            .collect();
         let fleets = Arc::clone(&self.fleets);
         Ok(Box::new(move || fleets.publish(snapshots)))
     }

@@ -2,8 +2,9 @@
 //! plane only for the filter's configuration. What lives here: that stack and what is applied to it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::control_plane::ControlPlane;
@@ -39,23 +40,26 @@ impl Sidecar {
             Upstream::start("stable-a").await,
             Upstream::start("candidate-b").await,
         ];
-        let listener = Port::reserve();
-        let file = "sidecar/ecds.yaml";
-        let mut bootstrap = Bootstrap::read(file, control_plane.xds(), &binaries::wasm())
-            .listen(listener.address());
-        for upstream in &upstreams {
-            bootstrap = bootstrap.cluster(&upstream.name, upstream.address);
-        }
-        let envoy = Envoy::start(folder.path(), &edit(bootstrap)).await;
-        let sidecar = Self {
+        let xds = control_plane.xds();
+        let (envoy, listener) = proxy(folder.path(), xds, &upstreams, edit).await;
+        Self {
             envoy,
             control_plane,
             upstreams,
             listener,
             folder,
-        };
-        sidecar.until_answering().await;
-        sidecar
+        }
+    }
+
+    /// Another Envoy on the same control plane and upstreams, and where clients send their requests.
+    pub async fn another(
+        &self,
+        name: &str,
+        edit: impl FnOnce(Bootstrap) -> Bootstrap,
+    ) -> (Envoy, Port) {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        proxy(&folder, self.control_plane.xds(), &self.upstreams, edit).await
     }
 
     /// Where clients send their requests.
@@ -76,28 +80,48 @@ impl Sidecar {
         )
         .await;
         api.put("/v1/layers/models", &documents::layer()).await;
+        api.put("/v1/experiments/chat-model", &Self::experiment())
+            .await;
+        api.post("/v1/experiments/chat-model/start").await;
+        api.until_in_sync("chat-model").await;
+    }
+
+    /// `chat-model` with two variants.
+    pub fn experiment() -> Value {
         let mut experiment = documents::chat_model();
         experiment["variants"] = json!([
             { "key": "stable", "weight": 5_000, "cluster": "stable-a" },
             { "key": "candidate-b", "weight": 5_000, "cluster": "candidate-b" },
         ]);
-        api.put("/v1/experiments/chat-model", &experiment).await;
-        api.post("/v1/experiments/chat-model/start").await;
-        api.until_in_sync("chat-model").await;
+        experiment
     }
+}
 
-    async fn until_answering(&self) {
-        eventually("the proxy answers", async || {
-            let response = send(self.gateway(), &request("first")).await;
-            let response = response.map_err(|error| error.to_string())?;
-            if response.status == 200 {
-                Ok(())
-            } else {
-                Err(response.status.to_string())
-            }
-        })
-        .await;
+/// Starts Envoy and waits until it answers.
+async fn proxy(
+    folder: &Path,
+    xds: SocketAddr,
+    upstreams: &[Upstream],
+    edit: impl FnOnce(Bootstrap) -> Bootstrap,
+) -> (Envoy, Port) {
+    let listener = Port::reserve();
+    let mut bootstrap =
+        Bootstrap::read("sidecar/ecds.yaml", xds, &binaries::wasm()).listen(listener.address());
+    for upstream in upstreams {
+        bootstrap = bootstrap.cluster(&upstream.name, upstream.address);
     }
+    let envoy = Envoy::start(folder, &edit(bootstrap)).await;
+    eventually("the proxy answers", async || {
+        let response = send(listener.address(), &request("first")).await;
+        let response = response.map_err(|error| error.to_string())?;
+        if response.status == 200 {
+            Ok(())
+        } else {
+            Err(response.status.to_string())
+        }
+    })
+    .await;
+    (envoy, listener)
 }
 
 impl Drop for Sidecar {

@@ -1,40 +1,11 @@
 //! The newest snapshot of each fleet, and who follows it. A follower that is slow misses the snapshots
 //! in between and sees the newest one: nothing queues.
 
-use crate::model::Key;
+use crate::model::{FleetSlice, Key};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use watershed_xds::Snapshot;
-
-/// The proxies of a fleet, or of one slice of it.
-#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
-pub struct FleetSlice {
-    /// The fleet: `node.cluster`.
-    pub fleet: Key,
-    /// `node.metadata.watershed.slice`; `None` for proxies in no slice.
-    pub slice: Option<Key>,
-}
-
-impl FleetSlice {
-    /// The proxies of a fleet that are in no slice, or in one that nothing names.
-    #[must_use]
-    pub fn rest_of(fleet: Key) -> Self {
-        Self { fleet, slice: None }
-    }
-}
-
-/// `fleet` or `fleet/slice`.
-impl fmt::Display for FleetSlice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fleet.fmt(f)?;
-        match &self.slice {
-            Some(slice) => write!(f, "/{slice}"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// The snapshots of all fleets; none at first.
 #[derive(Default)]

@@ -1,11 +1,11 @@
 //! Who is connected, and what each proxy was sent, has acknowledged and has refused. Memory only: it
 //! is what the open streams say. Counting it is here, too; keeping one slice's book is `record`'s.
 
-use super::fleets::{FleetSlice, Fleets};
+use super::fleets::Fleets;
 use super::record::{News, SliceRecord};
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::model::Key;
+use crate::model::{FleetSlice, Key};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

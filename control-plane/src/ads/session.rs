@@ -2,11 +2,10 @@
 //! machine. At most one response per type is under way, so a slow proxy holds up nobody and is sent
 //! the newest state when it comes round.
 
-use super::fleets::FleetSlice;
 use super::registry::Connection;
 use super::{Ads, Peer};
 use crate::clock;
-use crate::model::Key;
+use crate::model::{FleetSlice, Key};
 use tokio::sync::{mpsc, watch};
 use tonic::{Status, Streaming};
 use watershed_xds::{NodeIdentity, PerType, RequestError, Snapshot, Version, XdsStream};

@@ -1,9 +1,9 @@
 //! The services over real gRPC, with proxies that are slow, broken or set up with a stream a type.
 
-use super::{Ads, FleetSlice, FleetView, Fleets, Registry};
+use super::{Ads, FleetView, Fleets, Registry};
 use crate::api::{FleetState, ProxyStatus};
 use crate::metrics::Metrics;
-use crate::model::Key;
+use crate::model::{FleetSlice, Key};
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::cluster::v3::cluster_discovery_service_client::ClusterDiscoveryServiceClient;
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;

@@ -1,10 +1,9 @@
 //! What the fleets should have and what their proxies do have, in the API's terms.
 
-use super::fleets::FleetSlice;
 use super::record::{NodeRecord, SliceRecord, StreamRecord, TypeRecord};
 use super::{Fleets, Registry};
 use crate::api::{self, Accepted, FleetState, ProxyState, ProxyStatus, Refusal, SnapshotState};
-use crate::model::Key;
+use crate::model::{FleetSlice, Key};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

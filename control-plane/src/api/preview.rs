@@ -6,13 +6,12 @@ use crate::control;
 use crate::model::change::Edit;
 use crate::model::entry::Entry;
 use crate::model::{Key, Kind};
-use crate::resources::NameChanges;
+use crate::resources::ResourceChanges;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// What a change would do.
 #[derive(Serialize, JsonSchema)]
@@ -21,8 +20,9 @@ pub(super) struct Preview {
     dry_run: bool,
     /// The documents that would be different; none where everything is so already.
     documents: Vec<DocumentPreview>,
-    /// The resources that proxies would get differently, by fleet and by type.
-    resources: BTreeMap<Key, BTreeMap<&'static str, NameChanges>>,
+    /// The resources that proxies would get differently, by fleet (`fleet/slice` where a slice gets something else) and by
+    /// type.
+    resources: ResourceChanges,
 }
 
 /// A document that would be different.
@@ -51,13 +51,10 @@ pub(super) fn show(preview: control::Preview) -> Result<Response, Problem> {
 
 /// The answer to a wish that is good, but would not change the model.
 pub(super) fn nothing() -> Response {
-    answer(None, BTreeMap::new())
+    answer(None, ResourceChanges::new())
 }
 
-fn answer(
-    document: Option<DocumentPreview>,
-    resources: BTreeMap<Key, BTreeMap<&'static str, NameChanges>>,
-) -> Response {
+fn answer(document: Option<DocumentPreview>, resources: ResourceChanges) -> Response {
     let preview = Preview {
         dry_run: true,
         documents: document.into_iter().collect(),

@@ -63,6 +63,9 @@ pub struct RequestArgs {
     /// The fleet that serves the request.
     #[arg(long)]
     fleet: Option<String>,
+    /// The slice of the fleet that its proxy is in.
+    #[arg(long)]
+    slice: Option<String>,
     /// The listener that takes the request, as `0.0.0.0:10000`.
     #[arg(long)]
     listener: Option<String>,
@@ -146,6 +149,7 @@ impl RequestArgs {
             ("source_address", &self.source_address),
             ("time", &self.time),
             ("fleet", &self.fleet),
+            ("slice", &self.slice),
             ("listener", &self.listener),
         ];
         for (field, value) in texts {

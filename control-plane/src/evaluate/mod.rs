@@ -13,7 +13,7 @@ mod tests;
 pub use request_spec::RequestSpec;
 pub use simulate::{Outside, Share, Simulation, SimulationSpec, simulate};
 
-use crate::model::key::Key;
+use crate::model::key::{KEY_RULE, Key};
 use crate::model::service::{DEFAULT_FLEET, Listener};
 use crate::model::{Experiment, Faults, Model};
 use crate::resources;
@@ -30,6 +30,9 @@ use watershed_engine::{CompileError, Plan, Request, Service};
 pub struct Evaluation {
     /// The fleet whose proxies decide so.
     pub fleet: Key,
+    /// The slice of it, where those are of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slice: Option<Key>,
     /// The version of the configuration that decides.
     pub config_version: String,
     /// The time that the request is at.
@@ -68,16 +71,17 @@ pub fn evaluate(
     let mut faults = Faults::default();
     let experiment = experiment(model, spec, &mut faults);
     let fleet = fleet(model, spec, experiment, &mut faults);
+    let slice = slice(spec, experiment, &mut faults);
     let listener = listener(spec, &mut faults);
     let described = spec.describe(model, experiment, now, &mut faults);
-    let (fleet, listener, described) = faults.or(fleet
-        .zip(listener)
-        .zip(described)
-        .map(|((fleet, listener), described)| (fleet, listener, described)))?;
-    let config = resources::filter_config_of(model, fleet, listener.as_ref());
+    let ((fleet, slice), (listener, described)) =
+        faults.or(fleet.zip(slice).zip(listener.zip(described)))?;
+    let part = (fleet, slice.as_ref());
+    let config = resources::filter_config_of(model, part, listener.as_ref());
     let plan = Plan::compile(&config)?;
     let mut evaluation = Evaluation {
         fleet: fleet.clone(),
+        slice,
         config_version: plan.version().to_owned(),
         time: described.time,
         host: described.host.clone(),
@@ -109,12 +113,13 @@ impl Evaluation {
         self.explanation = plan.explain(service, &request, now_ms);
         self.notes = brought.ignored;
         self.notes.extend(around.notes());
-        self.notes.extend(absent(model, service));
+        self.notes
+            .extend(absent(model, service, self.slice.as_ref()));
     }
 }
 
 /// The experiments of the service that no proxy knows, and those that are sent switched off.
-fn absent(model: &Model, service: &Service) -> Vec<String> {
+fn absent(model: &Model, service: &Service, slice: Option<&Key>) -> Vec<String> {
     let covers = |it: &&Experiment| it.design.services.iter().any(|key| *key == *service.key());
     let all = model.experiments.values().map(AsRef::as_ref);
     let here = all.filter(|it: &&Experiment| it.design.services.is_empty() || covers(it));
@@ -126,12 +131,23 @@ fn absent(model: &Model, service: &Service) -> Vec<String> {
                 it.state
             ));
         }
+        if !it.design.is_on(slice) {
+            let slices: Vec<&str> = it.design.slices.iter().map(Key::as_str).collect();
+            let slices = slices.join(", ");
+            return Some(format!(
+                "experiment `{key}` is on proxies of other slices: {slices}"
+            ));
+        }
         let requires = it.design.requires.iter().filter(|r| !r.not);
         let mut required = requires.filter_map(|r| model.experiments.get(&r.experiment));
-        let unserved = required.find(|required| !required.state.is_served())?;
+        let unserved = required.find(|required| !required.is_served_on(slice))?;
+        let why = match unserved.state.is_served() {
+            true => "on proxies of other slices".to_owned(),
+            false => unserved.state.to_string(),
+        };
         Some(format!(
-            "experiment `{key}` is off: it requires `{}`, which is {}",
-            unserved.key, unserved.state
+            "experiment `{key}` is off: it requires `{}`, which is {why}",
+            unserved.key
         ))
     })
     .collect()
@@ -181,6 +197,24 @@ fn fleet<'a>(
         faults.add("/fleet", message, "the fleet that serves the request");
     }
     found
+}
+
+/// The slice that is named, else the first one of the experiment, else none.
+fn slice(
+    spec: &RequestSpec,
+    experiment: Option<&Experiment>,
+    faults: &mut Faults,
+) -> Option<Option<Key>> {
+    let Some(name) = &spec.slice else {
+        let of_experiment = experiment.and_then(|it| it.design.slices.first());
+        return Some(of_experiment.cloned());
+    };
+    let read = Key::try_new(name);
+    if let Err(bad) = &read {
+        let message = format!("`{}` is not a key", bad.shown);
+        faults.add("/slice", message, KEY_RULE);
+    }
+    read.ok().map(Some)
 }
 
 fn listener(spec: &RequestSpec, faults: &mut Faults) -> Option<Option<Listener>> {

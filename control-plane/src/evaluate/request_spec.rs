@@ -21,6 +21,10 @@ pub struct RequestSpec {
     /// The fleet that serves it; that of the experiment, or the only one, where not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet: Option<String>,
+    /// The slice of the fleet that its proxy is in; the first one of the experiment, or none, where not
+    /// given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slice: Option<String>,
     /// The listener that takes it, as `0.0.0.0:10000`; any of the fleet where not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,

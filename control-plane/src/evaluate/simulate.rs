@@ -4,7 +4,7 @@
 use super::brought::Brought;
 use super::described::Described;
 use super::request_spec::RequestSpec;
-use super::{EvaluateError, experiment, fleet, listener};
+use super::{EvaluateError, experiment, fleet, listener, slice};
 use crate::goodness::{Fit, fit};
 use crate::model::key::Key;
 use crate::model::lifecycle::State;
@@ -120,13 +120,15 @@ pub fn simulate(
     }
     let found = experiment(model, request, &mut faults);
     let fleet = fleet(model, request, found, &mut faults);
+    let slice = slice(request, found, &mut faults);
     let listener = listener(request, &mut faults);
     // One is described beforehand, so that what is wrong with all of them is said of one.
     let first = spec.request(0).describe(model, found, now, &mut faults);
-    let found = found.zip(fleet).zip(listener).zip(first);
-    let (((found, fleet), listener), first) = faults.or(found).map_err(at)?;
+    let place = fleet.zip(slice).zip(listener);
+    let found = faults.or(found.zip(place).zip(first)).map_err(at)?;
+    let ((found, ((fleet, slice), listener)), first) = found;
     let running = as_if_running(model, found);
-    let config = resources::filter_config_of(&running, fleet, listener.as_ref());
+    let config = resources::filter_config_of(&running, (fleet, slice.as_ref()), listener.as_ref());
     let plan = Plan::compile(&config)?;
     let mut count = Count::default();
     let crowd = Crowd {

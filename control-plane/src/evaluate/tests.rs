@@ -167,9 +167,37 @@ fn the_fleet_is_said_or_the_experiments_or_the_only_one() {
 }
 
 #[test]
+fn an_experiment_of_a_slice_is_explained_as_its_proxies_see_it_unless_others_are_asked_for() {
+    let mut changes = vec![
+        cluster("c"),
+        service("s", "{default_cluster: c}"),
+        Change::Put(key("models"), Spec::Layer(yaml("{}"))),
+    ];
+    changes.extend(experiment(
+        "x",
+        "{layer: models, owner: me, decision_date: 2026-03-31, slices: [canary], \
+         unit: {type: user, sources: [{header: x-user}]}, variants: [{key: a, weight: 10000}]}",
+    ));
+    let model = model(changes);
+    let seen = asked(&model, "{experiment: x, unit: u}");
+    assert_eq!(seen.slice, Some(key("canary")));
+    assert_eq!(seen.explanation.experiments.len(), 1);
+    for (others, slice) in [("{}", None), ("{slice: edge}", Some(key("edge")))] {
+        let seen = asked(&model, others);
+        assert_eq!(seen.slice, slice);
+        assert_eq!(
+            seen.notes,
+            ["experiment `x` is on proxies of other slices: canary"]
+        );
+    }
+    let fault = evaluate(&model, &spec("{slice: ''}"), now()).unwrap_err();
+    assert!(fault.to_string().starts_with("/slice: "), "{fault}");
+}
+
+#[test]
 fn the_version_is_that_of_the_configuration_of_proxies() {
     let model = with_unit("{header: x-user}");
-    let config = resources::filter_config_of(&model, &key("default"), None);
+    let config = resources::filter_config_of(&model, (&key("default"), None), None);
     assert_eq!(asked(&model, "{}").config_version, config.version);
 }
 

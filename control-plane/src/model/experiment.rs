@@ -45,6 +45,8 @@ pub struct ExperimentDesign {
     pub layer: Key,
     /// The services whose requests are in it; empty for all.
     pub services: Vec<Key>,
+    /// The slices of the fleets whose proxies serve it; empty for all proxies.
+    pub slices: Vec<Key>,
     /// What is randomised.
     pub unit: Unit,
     /// Who is eligible; everybody where there is none.
@@ -135,6 +137,12 @@ impl Experiment {
         }
     }
 
+    /// Whether proxies of `slice`, or of none, know it.
+    #[must_use]
+    pub fn is_served_on(&self, slice: Option<&Key>) -> bool {
+        self.state.is_served() && self.design.is_on(slice)
+    }
+
     /// Whether the day of its decision is past, in UTC, and nothing is decided though units may be in it.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
@@ -199,6 +207,12 @@ impl ExperimentDesign {
     /// The clusters that get its requests beside or after those.
     pub fn detour_clusters(&self) -> impl Iterator<Item = &Key> {
         self.variants.iter().flat_map(|v| v.detours.clusters())
+    }
+
+    /// Whether proxies of `slice`, or of none, serve it.
+    #[must_use]
+    pub fn is_on(&self, slice: Option<&Key>) -> bool {
+        self.slices.is_empty() || slice.is_some_and(|slice| self.slices.contains(slice))
     }
 
     /// Whether requests of `service` are in it.

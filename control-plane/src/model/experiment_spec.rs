@@ -6,6 +6,7 @@ use super::check;
 use super::detour;
 use super::experiment::{ExperimentDesign, Unit, Window};
 use super::fault::Faults;
+use super::fleet_slice;
 use super::hash::{Hash, Hashing};
 use super::key::Key;
 use super::link::Link;
@@ -35,6 +36,10 @@ pub struct ExperimentSpec {
     /// The services whose requests are in it; empty for all. One that routes must name them.
     #[serde(default)]
     pub services: Vec<String>,
+    /// The slices of the fleets (Envoy's `node.metadata.watershed.slice`) whose proxies serve it; all
+    /// proxies where not given. May change at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<String>,
     /// What is randomised.
     pub unit: UnitSpec,
     /// Who is eligible; everybody where not given.
@@ -146,6 +151,9 @@ impl ExperimentSpec {
             faults,
         );
         let services = check::keys(&self.services, "/services", faults);
+        let bounds = 0..=fleet_slice::MAX_NAMED;
+        check::length(self.slices.len(), &bounds, "/slices", faults);
+        let slices = check::keys(&self.slices, "/slices", faults);
         let unit = self.unit.validate(faults);
         let audience = rule(self.audience.as_ref(), "/audience", faults);
         let internal = rule(self.internal.as_ref(), "/internal", faults);
@@ -192,6 +200,7 @@ impl ExperimentSpec {
             links: links?,
             layer: layer?,
             services: services?,
+            slices: slices?,
             unit: unit?,
             audience: audience?,
             internal: internal?,
@@ -402,6 +411,7 @@ impl From<&ExperimentDesign> for ExperimentSpec {
         Self {
             layer: design.layer.to_string(),
             services: design.services.iter().map(Key::to_string).collect(),
+            slices: design.slices.iter().map(Key::to_string).collect(),
             unit: UnitSpec::from(&design.unit),
             audience: design.audience.as_ref().map(RuleSpec::from),
             internal: design.internal.as_ref().map(RuleSpec::from),

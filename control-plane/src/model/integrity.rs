@@ -5,7 +5,7 @@ use super::fault::Faults;
 use super::key::Key;
 use super::lifecycle::State;
 use super::service::Listener;
-use super::{Experiment, Kind, Model, Service, cycle, reference};
+use super::{Experiment, Kind, Model, Service, cycle, fleet_slice, reference};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -103,6 +103,17 @@ pub enum Conflict {
         /// The fleet that serves both.
         fleet: Key,
     },
+    /// Each slice is another configuration of the filter, for the control plane to make.
+    #[error(
+        "fleet `{fleet}` would have {count} slices named by experiments that are served, and at most {} are kept apart",
+        fleet_slice::MAX_OF_FLEET
+    )]
+    Slices {
+        /// The fleet.
+        fleet: Key,
+        /// How many there would be.
+        count: usize,
+    },
     /// Something is named that is not there.
     #[error("{kind} `{key}` refers to what does not exist: {faults}")]
     Dangling {
@@ -131,7 +142,19 @@ pub fn check(model: &Model) -> Result<(), Box<Conflict>> {
     buckets(model)?;
     requests(model)?;
     routes(model)?;
-    units(model)
+    units(model)?;
+    slices(model)
+}
+
+fn slices(model: &Model) -> Result<(), Box<Conflict>> {
+    for fleet in model.fleets() {
+        let count = model.slices_of(fleet).len();
+        if count > fleet_slice::MAX_OF_FLEET {
+            let fleet = fleet.clone();
+            return Err(Box::new(Conflict::Slices { fleet, count }));
+        }
+    }
+    Ok(())
 }
 
 fn references(model: &Model) -> Result<(), Box<Conflict>> {

@@ -50,7 +50,7 @@ impl Evaluator {
     /// A configuration that is none: a fault of ours, since a model is checked before it is kept.
     pub fn compile(model: Arc<Model>) -> Result<Self, CompileError> {
         let plan = |fleet: &Key| {
-            let config = resources::filter_config_of(&model, fleet, None);
+            let config = resources::filter_config_of(&model, (fleet, None), None);
             Ok((fleet.clone(), Plan::compile(&config)?))
         };
         let plans: Result<_, CompileError> = model.fleets().into_iter().map(plan).collect();

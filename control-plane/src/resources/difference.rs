@@ -1,15 +1,15 @@
 //! What is different between what proxies get of two models: names of resources, by fleet and type.
 
 use super::{ResourceError, Settings, snapshots};
-use crate::model::{Key, Model};
+use crate::model::{FleetSlice, Model};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use watershed_xds::{ResourceSet, ResourceType, Snapshot};
 
-/// The resources that are different, by fleet and by type (`CDS`, `EDS`, `LDS`, `RDS`, `ECDS`). What is
-/// the same is not there.
-pub type ResourceChanges = BTreeMap<Key, BTreeMap<&'static str, NameChanges>>;
+/// The resources that are different, by fleet (`fleet/slice` for a slice that gets something else) and by
+/// type (`CDS`, `EDS`, `LDS`, `RDS`, `ECDS`). What is the same is not there.
+pub type ResourceChanges = BTreeMap<String, BTreeMap<&'static str, NameChanges>>;
 
 /// The names of resources of one type that are different.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, JsonSchema)]
@@ -34,16 +34,25 @@ pub fn difference(
     let none = Snapshot::builder().build();
     let before = snapshots(before, settings, |_| None)?;
     // What is the same is shared, so that building it twice costs once.
-    let after = snapshots(after, settings, |fleet| before.get(fleet).cloned())?;
+    let after = snapshots(after, settings, |part| before.get(part).cloned())?;
     let mut changes = ResourceChanges::new();
-    for fleet in before.keys().chain(after.keys()) {
-        let (before, after) = (before.get(fleet), after.get(fleet));
+    for part in before.keys().chain(after.keys()) {
+        let (before, after) = (meant_for(&before, part), meant_for(&after, part));
         let found = of_fleet(before.unwrap_or(&none), after.unwrap_or(&none));
         if !found.is_empty() {
-            changes.insert(fleet.clone(), found);
+            changes.insert(part.to_string(), found);
         }
     }
     Ok(changes)
+}
+
+/// What the proxies of `part` get: their slice's, else their fleet's.
+fn meant_for<'a>(
+    snapshots: &'a BTreeMap<FleetSlice, Snapshot>,
+    part: &FleetSlice,
+) -> Option<&'a Snapshot> {
+    let rest = || snapshots.get(&FleetSlice::rest_of(part.fleet.clone()));
+    snapshots.get(part).or_else(rest)
 }
 
 fn of_fleet(before: &Snapshot, after: &Snapshot) -> BTreeMap<&'static str, NameChanges> {
@@ -73,6 +82,7 @@ fn of_type(before: &ResourceSet, after: &ResourceSet) -> NameChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Key;
     use crate::model::change::{self, Change, Precondition, Spec};
     use crate::model::weights::WeightsSpec;
     use jiff::Timestamp;
@@ -140,6 +150,28 @@ mod tests {
             (&names["added"], &names["removed"]),
             (&serde_json::json!([]), &serde_json::json!([]))
         );
+    }
+
+    #[test]
+    fn an_experiment_that_is_left_to_a_slice_changes_nothing_for_that_slice() {
+        let before = model();
+        let mut spec =
+            crate::model::experiment_spec::ExperimentSpec::from(&before.experiments["x"].design);
+        spec.slices = vec!["canary".to_owned()];
+        let after = with(
+            &before,
+            &Change::Put(key("x"), Spec::Experiment(Box::new(spec))),
+        );
+        let of_parts = |told: serde_json::Value| -> Vec<String> {
+            told.as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(of_parts(told(&before, &after)), ["default"]);
+        assert_eq!(of_parts(told(&after, &before)), ["default"]);
+        let off = with(
+            &after,
+            &Change::Act(key("x"), crate::model::lifecycle::Action::Pause),
+        );
+        assert_eq!(of_parts(told(&after, &off)), ["default/canary"]);
     }
 
     #[test]

@@ -17,10 +17,14 @@ use std::collections::BTreeSet;
 use watershed_proto::CONFIG_SCHEMA;
 use watershed_proto::filter::v1 as pb;
 
-/// The configuration for the services of `scopes`, in their order.
-pub(super) fn filter_config(model: &Model, scopes: &[&Scope<'_>]) -> pb::FilterConfig {
+/// The configuration for the services of `scopes`, in their order, on proxies of `slice` or of none.
+pub(super) fn filter_config(
+    model: &Model,
+    scopes: &[&Scope<'_>],
+    slice: Option<&Key>,
+) -> pb::FilterConfig {
     let here: BTreeSet<&Key> = scopes.iter().map(|s| s.key).collect();
-    let served = served(model, &here);
+    let served = served(model, &here, slice);
     let layers: BTreeSet<&Key> = served.iter().map(|e| &e.design.layer).collect();
     let audiences = served.iter().flat_map(|e| eligible(e));
     let routing = scopes.iter().flat_map(|s| &s.service.routing_rules);
@@ -38,7 +42,7 @@ pub(super) fn filter_config(model: &Model, scopes: &[&Scope<'_>]) -> pb::FilterC
         experiments: served
             .iter()
             .map(|it| {
-                let reach = reach(model, &it.design.requires);
+                let reach = reach(model, &it.design.requires, slice);
                 pb::Experiment {
                     requires: reach.requires.into_iter().map(requirement).collect(),
                     disabled: it.design.disabled || reach.is_hopeless,
@@ -79,9 +83,9 @@ fn eligible(experiment: &Experiment) -> impl Iterator<Item = &Rule> {
 }
 
 /// The experiments that run on the services `here`, and those that they require, wherever these run.
-fn served<'a>(model: &'a Model, here: &BTreeSet<&Key>) -> Vec<&'a Experiment> {
+fn served<'a>(model: &'a Model, here: &BTreeSet<&Key>, slice: Option<&Key>) -> Vec<&'a Experiment> {
     let all = || model.experiments.values().map(AsRef::as_ref);
-    let running = |it: &&Experiment| it.state.is_served();
+    let running = |it: &&Experiment| it.is_served_on(slice);
     let mut next: Vec<&Experiment> = all()
         .filter(running)
         .filter(|it| is_here(it, here))
@@ -111,10 +115,10 @@ struct Reach<'a> {
 
 /// An experiment that is not served is not in the configuration. Nobody is in it, which decides
 /// every requirement about it.
-fn reach<'a>(model: &Model, requires: &'a [Requirement]) -> Reach<'a> {
+fn reach<'a>(model: &Model, requires: &'a [Requirement], slice: Option<&Key>) -> Reach<'a> {
     let is_served = |requirement: &&Requirement| {
         let required = model.experiments.get(&requirement.experiment);
-        required.is_some_and(|required| required.state.is_served())
+        required.is_some_and(|required| required.is_served_on(slice))
     };
     let (known, decided): (Vec<_>, Vec<_>) = requires.iter().partition(is_served);
     Reach {

@@ -23,7 +23,7 @@ pub use extension::FLEET_EXTENSION;
 
 use crate::model::cluster::{ClusterDesign, Discovery};
 use crate::model::service::Listener;
-use crate::model::{Key, Model};
+use crate::model::{FleetSlice, Key, Model};
 use detour::Detour;
 use service::Scope;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,34 +62,44 @@ pub enum ResourceError {
     },
 }
 
-/// One snapshot for each fleet of `model`. What is as it was in the fleet's `previous` snapshot is
-/// shared with it, so that a change costs what it changes.
+/// One snapshot for each fleet of `model`, and one for each slice of it that gets something else. What
+/// is as it was in the `previous` snapshot is shared with it, so that streams that still have that one
+/// cost no second copy.
 ///
 /// # Errors
 /// The first fleet whose configuration would not be accepted.
 pub fn snapshots(
     model: &Model,
     settings: &Settings,
-    previous: impl Fn(&Key) -> Option<Snapshot>,
-) -> Result<BTreeMap<Key, Snapshot>, ResourceError> {
+    previous: impl Fn(&FleetSlice) -> Option<Snapshot>,
+) -> Result<BTreeMap<FleetSlice, Snapshot>, ResourceError> {
     let fleets = model.fleets().into_iter();
-    fleets
-        .map(|fleet| {
+    let parts = fleets.flat_map(|fleet| {
+        let slices = model.slices_of(fleet).into_iter().cloned().map(Some);
+        std::iter::once(None).chain(slices).map(|slice| FleetSlice {
+            fleet: fleet.clone(),
+            slice,
+        })
+    });
+    parts
+        .map(|part| {
             let mut builder = Snapshot::builder();
-            if let Some(previous) = previous(fleet) {
+            if let Some(previous) = previous(&part) {
                 builder.reusing(&previous);
             }
-            Ok((fleet.clone(), snapshot(model, fleet, settings, builder)?))
+            let snapshot = snapshot(model, &part, settings, builder)?;
+            Ok((part, snapshot))
         })
         .collect()
 }
 
 fn snapshot(
     model: &Model,
-    fleet: &Key,
+    FleetSlice { fleet, slice }: &FleetSlice,
     settings: &Settings,
     mut builder: SnapshotBuilder,
 ) -> Result<Snapshot, ResourceError> {
+    let slice = slice.as_ref();
     let scopes = service::scopes(model, fleet);
     let used: BTreeSet<&str> = scopes.iter().flat_map(Scope::reached).collect();
     for cluster in model
@@ -104,7 +114,7 @@ fn snapshot(
         builder.add(ResourceType::Cluster, Resource::new(name, body, []));
     }
     let every: Vec<&Scope<'_>> = scopes.iter().collect();
-    let config = filter_config::filter_config(model, &every);
+    let config = filter_config::filter_config(model, &every, slice);
     add_filter(&mut builder, FLEET_EXTENSION, &config, settings)
         .map_err(|fault| refused(fleet, fault))?;
     for address in listeners(&scopes) {
@@ -120,7 +130,7 @@ fn snapshot(
             ResourceType::Route,
             Resource::new(name.as_str(), body, references(&here)),
         );
-        let config = filter_config::filter_config(model, &here);
+        let config = filter_config::filter_config(model, &here, slice);
         add_filter(&mut builder, &name, &config, settings)
             .map_err(|fault| refused(fleet, fault))?;
     }
@@ -134,16 +144,20 @@ fn snapshot(
     Ok(snapshot)
 }
 
-/// The configuration that the filter of `fleet` gets: on one of its listeners, or, where there is none,
-/// the one for proxies that own their listeners.
+/// The configuration that the filter of `fleet`, or of one slice of it, gets: on one of its listeners, or,
+/// where there is none, the one for proxies that own their listeners.
 #[must_use]
-pub fn filter_config_of(model: &Model, fleet: &Key, listener: Option<&Listener>) -> FilterConfig {
+pub fn filter_config_of(
+    model: &Model,
+    (fleet, slice): (&Key, Option<&Key>),
+    listener: Option<&Listener>,
+) -> FilterConfig {
     let scopes = service::scopes(model, fleet);
     let here: Vec<&Scope<'_>> = match listener {
         Some(listener) => service::on(&scopes, listener),
         None => scopes.iter().collect(),
     };
-    filter_config::filter_config(model, &here)
+    filter_config::filter_config(model, &here, slice)
 }
 
 fn add_cluster(builder: &mut SnapshotBuilder, name: &str, design: &ClusterDesign) {

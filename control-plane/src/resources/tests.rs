@@ -93,7 +93,8 @@ fn compare(file: &Path, got: &str) {
 }
 
 fn check(case: &str, model: &Model) {
-    for (fleet, snapshot) in snapshots(model, &settings(), |_| None).unwrap() {
+    for (part, snapshot) in snapshots(model, &settings(), |_| None).unwrap() {
+        let part = part.to_string().replace('/', ".");
         for ty in ResourceType::ALL {
             let mut text = String::new();
             for resource in snapshot.get(ty).iter() {
@@ -111,7 +112,7 @@ fn check(case: &str, model: &Model) {
             }
             compare(
                 &golden_folder(case)
-                    .join(format!("{fleet}.{}.txt", ty.abbreviation().to_lowercase())),
+                    .join(format!("{part}.{}.txt", ty.abbreviation().to_lowercase())),
                 &text,
             );
         }
@@ -309,17 +310,42 @@ fn a_start_changes_nothing_but_the_filters_configuration() {
         |_| None,
     )
     .unwrap();
-    for (fleet, before) in &draft {
-        let after = &running[fleet];
+    for (part, before) in &draft {
+        let after = &running[part];
         for ty in ResourceType::ALL {
             let same = before.get(ty).version() == after.get(ty).version();
             assert_eq!(
                 same,
-                ty != ResourceType::Extension || fleet.as_str() == "internal",
-                "{fleet} {ty:?}"
+                ty != ResourceType::Extension || part.fleet.as_str() == "internal",
+                "{part} {ty:?}"
             );
         }
     }
+}
+
+#[test]
+fn an_experiment_of_a_slice_is_known_to_the_proxies_of_that_slice_alone() {
+    let mut manifests = manifest::load(&golden_folder("fleets").join("in.yaml")).unwrap();
+    let acts = [("search-ranker", Action::Start)];
+    let everywhere = snapshots(&model(&manifests, &acts), &settings(), |_| None).unwrap();
+    let draft = snapshots(&model(&manifests, &[]), &settings(), |_| None).unwrap();
+    let ranker = manifests.iter_mut().find(|it| it.key == "search-ranker");
+    ranker.unwrap().spec["slices"] = serde_json::json!(["canary"]);
+    let sliced = snapshots(&model(&manifests, &acts), &settings(), |_| None).unwrap();
+
+    let parts = |snapshots: &BTreeMap<FleetSlice, Snapshot>| -> Vec<String> {
+        snapshots.keys().map(ToString::to_string).collect()
+    };
+    assert_eq!(parts(&sliced), ["edge", "edge/canary", "internal"]);
+    assert_eq!(parts(&everywhere), ["edge", "internal"]);
+    let edge = FleetSlice::rest_of(Key::try_new("edge").unwrap());
+    let canary = FleetSlice {
+        slice: Some(Key::try_new("canary").unwrap()),
+        ..edge.clone()
+    };
+    // So that whoever has it already is sent nothing when it goes everywhere.
+    assert_eq!(sliced[&canary].version(), everywhere[&edge].version());
+    assert_eq!(sliced[&edge].version(), draft[&edge].version());
 }
 
 #[test]
@@ -348,8 +374,9 @@ fn documented(page: &str) -> Vec<Manifest> {
 
 #[test]
 fn every_manifest_of_the_documents_is_accepted_and_can_be_served() {
-    for (page, least, fleets) in [
-        ("experiments.md", 11, 1),
+    for (page, least, parts) in [
+        // The second one is for a slice.
+        ("experiments.md", 13, 2),
         ("lifecycle.md", 8, 1),
         ("metrics.md", 4, 0),
         ("openfeature.md", 4, 1),
@@ -381,6 +408,6 @@ fn every_manifest_of_the_documents_is_accepted_and_can_be_served() {
             .collect();
         let model = model(&manifests, &acts);
         let made = snapshots(&model, &settings(), |_| None).unwrap();
-        assert_eq!(made.len(), fleets, "{page}");
+        assert_eq!(made.len(), parts, "{page}");
     }
 }

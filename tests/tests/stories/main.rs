@@ -37,6 +37,7 @@ mod releases;
 mod replicas;
 mod rollback;
 mod sidecar;
+mod slices;
 mod soak;
 mod split;
 mod spoofed_headers;

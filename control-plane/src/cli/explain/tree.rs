@@ -55,9 +55,13 @@ impl Tree {
             text(evaluation, "fleet"),
             text(evaluation, "config_version"),
         );
+        let slice = match optional(evaluation, "slice") {
+            Some(slice) => format!("/{slice}"),
+            None => String::new(),
+        };
         self.line(
             0,
-            &format!("{host}{path} in fleet {fleet}, configuration {version}"),
+            &format!("{host}{path} in fleet {fleet}{slice}, configuration {version}"),
         );
         match text(evaluation, "service") {
             "" => self.line(0, "✗ no service takes the request"),

@@ -10,6 +10,7 @@ mod metrics;
 mod moving_in;
 mod relations;
 mod rich;
+mod slices;
 mod specs;
 mod upstreams;
 
