@@ -10,7 +10,7 @@ use crate::store::receipts::{Claim, Effect, Kept, Receipt};
 use crate::store::{Author, Import, Imported, Store, StoreError, Turn};
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::timeout;
@@ -139,14 +139,16 @@ impl Control {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, ControlError> {
         let model = store.load().await?;
-        publisher.prepare(&model)?();
-        Ok(Arc::new(Self {
-            model: watch::Sender::new(Arc::new(model)),
+        let control = Self {
+            model: watch::Sender::default(),
             writing: Mutex::new(()),
             store,
             publisher,
             metrics,
-        }))
+        };
+        control.prepare(&model)?();
+        control.model.send_replace(Arc::new(model));
+        Ok(Arc::new(control))
     }
 
     /// The model as it is.
@@ -226,7 +228,7 @@ impl Control {
         tokio::spawn(async move {
             let _writing = control.turn().await?;
             // What proxies could not take is not kept.
-            drop(control.publisher.prepare(&import.model)?);
+            drop(control.prepare(&import.model)?);
             let imported = control.store.import(&import).await?;
             control.catch_up().await?;
             control.metrics.change("model", "import");
@@ -305,7 +307,7 @@ impl Control {
                 edit: None,
             }));
         };
-        let publish = self.publisher.prepare(&model)?;
+        let publish = self.prepare(&model)?;
         let receipt = receipt.as_ref();
         let kept = (&edit, &command.author, receipt);
         self.store.commit_in(turn, kept).await?;
@@ -327,6 +329,14 @@ impl Control {
         }))
     }
 
+    /// What `model` means for proxies, and counts how long it took to make.
+    fn prepare(&self, model: &Model) -> Result<Publication, Rejected> {
+        let began = Instant::now();
+        let publication = self.publisher.prepare(model)?;
+        self.metrics.xds_build(began.elapsed());
+        Ok(publication)
+    }
+
     /// What was answered under this claim.
     async fn answered(
         &self,
@@ -345,7 +355,7 @@ impl Control {
         let Some(model) = self.store.catch_up(&self.model()).await? else {
             return Ok(());
         };
-        let publish = self.publisher.prepare(&model)?;
+        let publish = self.prepare(&model)?;
         self.model.send_replace(Arc::new(model));
         publish();
         Ok(())

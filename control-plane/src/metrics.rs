@@ -14,12 +14,17 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::time::Duration;
 use telemetry::Telemetry;
 use watershed_evidence::pipeline::Pipeline;
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The buckets of what it takes to build what proxies get, in seconds.
+const BUILD: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0];
 
 /// All counters and gauges.
 #[derive(Debug)]
@@ -28,6 +33,7 @@ pub struct Metrics {
     api_requests: Family<ApiLabels, Counter>,
     api_refused: Family<ReasonLabels, Counter>,
     changes: Family<ChangeLabels, Counter>,
+    xds_build: Histogram,
     xds_pushes: Family<TypeLabels, Counter>,
     xds_acks: Family<TypeLabels, Counter>,
     xds_nacks: Family<TypeLabels, Counter>,
@@ -88,6 +94,7 @@ impl Metrics {
             api_requests: Family::default(),
             api_refused: Family::default(),
             changes: Family::default(),
+            xds_build: Histogram::new(BUILD),
             xds_pushes: Family::default(),
             xds_acks: Family::default(),
             xds_nacks: Family::default(),
@@ -110,6 +117,12 @@ impl Metrics {
         let refused = self.api_refused.clone();
         registry.register("api_refused", "Requests that were not let in", refused);
         registry.register("changes", "Changes of the model", self.changes.clone());
+        let build = self.xds_build.clone();
+        registry.register(
+            "xds_build_seconds",
+            "What it took to build what proxies get of a model",
+            build,
+        );
         let pushes = self.xds_pushes.clone();
         registry.register("xds_pushes", "xDS responses sent to proxies", pushes);
         let acks = self.xds_acks.clone();
@@ -156,6 +169,11 @@ impl Metrics {
     /// Shows whether this replica does timed work.
     pub fn leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// Counts what it took to build what proxies get of a model.
+    pub fn xds_build(&self, took: Duration) {
+        self.xds_build.observe(took.as_secs_f64());
     }
 
     /// Counts a response of the xDS type that was sent.
@@ -268,6 +286,7 @@ mod tests {
         metrics.api_request("/healthz", &http::Method::GET, http::StatusCode::OK);
         metrics.api_refused("role");
         metrics.change("experiment", "start");
+        metrics.xds_build(Duration::from_millis(3));
         metrics.xds_push("cluster");
         metrics.xds_ack("cluster");
         metrics.xds_nack("listener");
@@ -293,6 +312,7 @@ mod tests {
             r#"watershed_api_requests_total{route="/healthz",method="GET",code_class="2xx"} 1"#,
             r#"watershed_api_refused_total{reason="role"} 1"#,
             r#"watershed_changes_total{kind="experiment",action="start"} 1"#,
+            r#"watershed_xds_build_seconds_bucket{le="0.005"} 1"#,
             r#"watershed_xds_pushes_total{type="cluster"} 1"#,
             r#"watershed_xds_acks_total{type="cluster"} 1"#,
             r#"watershed_xds_nacks_total{type="listener"} 1"#,

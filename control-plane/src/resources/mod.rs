@@ -9,25 +9,29 @@ mod extension;
 mod filter_config;
 mod filter_message;
 mod filter_rule;
+mod filters;
 mod listener;
 mod protection;
 mod route;
 mod service;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod upstream_tls;
 mod wire;
 
 pub use difference::{NameChanges, ResourceChanges, difference};
 pub use extension::FLEET_EXTENSION;
+pub use touched::Touched;
 
 use crate::model::cluster::{ClusterDesign, Discovery};
 use crate::model::service::Listener;
 use crate::model::{FleetSlice, Key, Model};
 use detour::Detour;
+use filters::Filters;
 use service::Scope;
 use std::collections::{BTreeMap, BTreeSet};
-use watershed_engine::{CompileError, Plan};
+use watershed_engine::CompileError;
 use watershed_proto::filter::v1::FilterConfig;
 use watershed_xds::{Inconsistency, Resource, ResourceType, Snapshot, SnapshotBuilder};
 
@@ -73,6 +77,19 @@ pub fn snapshots(
     settings: &Settings,
     previous: impl Fn(&FleetSlice) -> Option<Snapshot>,
 ) -> Result<BTreeMap<FleetSlice, Snapshot>, ResourceError> {
+    next_snapshots(model, settings, &Touched::Everybody, previous)
+}
+
+/// The same, where the `previous` snapshots of fleets that are not `touched` are as they would be made.
+///
+/// # Errors
+/// The first fleet whose configuration would not be accepted.
+pub fn next_snapshots(
+    model: &Model,
+    settings: &Settings,
+    touched: &Touched,
+    previous: impl Fn(&FleetSlice) -> Option<Snapshot>,
+) -> Result<BTreeMap<FleetSlice, Snapshot>, ResourceError> {
     let fleets = model.fleets().into_iter();
     let parts = fleets.flat_map(|fleet| {
         let slices = model.slices_of(fleet).into_iter().cloned().map(Some);
@@ -84,8 +101,10 @@ pub fn snapshots(
     parts
         .map(|part| {
             let mut builder = Snapshot::builder();
-            if let Some(previous) = previous(&part) {
-                builder.reusing(&previous);
+            match previous(&part) {
+                Some(previous) if !touched.has(&part.fleet) => return Ok((part, previous)),
+                Some(previous) => _ = builder.reusing(&previous),
+                None => {}
             }
             let snapshot = snapshot(model, &part, settings, builder)?;
             Ok((part, snapshot))
@@ -114,9 +133,10 @@ fn snapshot(
         builder.add(ResourceType::Cluster, Resource::new(name, body, []));
     }
     let every: Vec<&Scope<'_>> = scopes.iter().collect();
-    let config = filter_config::filter_config(model, &every, slice);
-    add_filter(&mut builder, FLEET_EXTENSION, &config, settings)
-        .map_err(|fault| refused(fleet, fault))?;
+    let mut filters = Filters::new(model, slice, settings);
+    let filter = filters.filter(FLEET_EXTENSION, &every);
+    let filter = filter.map_err(|fault| refused(fleet, fault))?;
+    builder.add(ResourceType::Extension, filter);
     for address in listeners(&scopes) {
         let here = service::on(&scopes, &address);
         let name = listener::name(&address);
@@ -130,9 +150,9 @@ fn snapshot(
             ResourceType::Route,
             Resource::new(name.as_str(), body, references(&here)),
         );
-        let config = filter_config::filter_config(model, &here, slice);
-        add_filter(&mut builder, &name, &config, settings)
-            .map_err(|fault| refused(fleet, fault))?;
+        let filter = filters.filter(&name, &here);
+        let filter = filter.map_err(|fault| refused(fleet, fault))?;
+        builder.add(ResourceType::Extension, filter);
     }
     let snapshot = builder.build();
     snapshot
@@ -169,35 +189,6 @@ fn add_cluster(builder: &mut SnapshotBuilder, name: &str, design: &ClusterDesign
     } else {
         builder.add(ResourceType::Cluster, resource);
     }
-}
-
-fn add_filter(
-    builder: &mut SnapshotBuilder,
-    name: &str,
-    config: &FilterConfig,
-    settings: &Settings,
-) -> Result<(), CompileError> {
-    Plan::compile(config)?;
-    let body = wire::any(&extension::extension(name, &settings.wasm_path, config));
-    builder.add(
-        ResourceType::Extension,
-        Resource::new(name, body, chosen(config)),
-    );
-    Ok(())
-}
-
-/// The clusters that the filter may choose.
-fn chosen(config: &FilterConfig) -> BTreeSet<String> {
-    let experiments = config.experiments.iter();
-    let variants = experiments.flat_map(|experiment| &experiment.variants);
-    let services = config.services.iter();
-    let rules = services.flat_map(|service| &service.routing_rules);
-    variants
-        .map(|variant| &variant.cluster)
-        .chain(rules.map(|rule| &rule.cluster))
-        .filter(|cluster| !cluster.is_empty())
-        .cloned()
-        .collect()
 }
 
 fn refused(fleet: &Key, fault: CompileError) -> ResourceError {
