@@ -9,7 +9,7 @@ WASM := $(TARGET)/$(WASM_TARGET)/wasm/watershed_filter.wasm
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-evidence bench-stats validate-stats clean fuzz soak compose-test dist reproducible
+.PHONY: help setup build filter demo test lint fmt golden reference bench bench-envoy bench-evidence bench-xds bench-stats validate-stats clean fuzz soak compose-test dist reproducible
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -86,6 +86,13 @@ bench-envoy: setup filter ## measure a real Envoy, beside other ways to decide; 
 bench-evidence: ## measure the evidence: access logs over gRPC into SQLite, questions to 10,000,000 units (5 minutes); figures in target/bench/evidence.json
 	$(BENCH) build $(CARGO_FLAGS) --release -p watershed-evidence-bench --bin bench-evidence
 	"$(TARGET)/release/bench-evidence" report --out "$(TARGET)/bench/evidence.json"
+
+bench-xds: setup filter ## measure the control plane's way to its proxies (10 minutes); figures in target/bench/xds.json
+	@setup/postgres.sh
+	cargo build $(CARGO_FLAGS) --release -p watershed-control-plane --bin watershed
+	$(BENCH) build $(CARGO_FLAGS) --release -p watershed-xds-bench --bin bench-xds
+	"$(TARGET)/release/bench-xds" --envoy "$$(setup/which-envoy.sh)" --watershed "$(TARGET)/release/watershed" \
+		--filter "$(WASM)" --out "$(TARGET)/bench/xds.json"
 
 validate-stats: ## simulate what the statistics guarantee (minutes); writes stats/VALIDATION.md and its plots
 	$(BENCH) run $(CARGO_FLAGS) --release -p watershed-stats-bench --bin validate-stats -- "$(CURDIR)/stats"
