@@ -18,7 +18,7 @@ pub use deltas::{Deltas, MinuteDelta};
 pub use state::{History, Past, UnitState};
 
 use crate::Micros;
-use crate::measure::{Measure, Measures, Source};
+use crate::measure::{AGES, DAY, Measure, Measures, Source};
 use crate::store::Arm;
 use crate::sums::Sums;
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +30,8 @@ pub const MAX_NAMES: usize = 100_000;
 pub const UNITS: &str = "~units";
 /// Counts units that were seen in a second variant.
 pub const CONTAMINATED: &str = "~contaminated";
+/// Counts units that strayed; see [`Arm::strayed`]. Of a unit, it is how many requests another cluster answered.
+pub const STRAYED: &str = "~strayed";
 
 /// Numbers names: experiments, variants, sources with their windows, and measures.
 #[derive(Clone, Debug, Default)]
@@ -98,16 +100,47 @@ pub struct Slot {
 /// What is measured, with the numbers of this store.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// Measure, its number, its slot, and its denominator's.
-    measures: Vec<(Measure, u32, u32, Option<u32>)>,
+    measures: Vec<Defined>,
     /// The slots of each source, by the source's number.
     slots: HashMap<u32, Vec<Slot>>,
+    /// The slots of sources that are summed up day by day since the first exposure.
+    ages: HashMap<u32, [u32; AGES]>,
     /// What outcomes are called that nobody defined a measure for, and which slot they have.
-    automatic: BTreeMap<u32, u32>,
+    automatic: BTreeMap<u32, Numbers>,
     /// Names that measures have.
     taken: Vec<String>,
     units: u32,
     contaminated: u32,
+    strayed: u32,
+}
+
+/// A measure, and where its values and sums are.
+#[derive(Clone, Debug)]
+struct Defined {
+    measure: Measure,
+    numbers: Numbers,
+    slot: u32,
+    denominator: Option<u32>,
+    /// For each day since the first exposure, its slot and what its sums are called.
+    ages: Vec<(u32, u32)>,
+}
+
+/// What a measure's sums are called.
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    /// Of all units.
+    all: u32,
+    /// Of those that strayed.
+    strayed: u32,
+}
+
+impl Numbers {
+    fn of(measure: &str, names: &mut Names) -> Option<Self> {
+        Some(Self {
+            all: names.number(&measure_name(measure))?,
+            strayed: names.number(&strayed_name(measure))?,
+        })
+    }
 }
 
 impl Layout {
@@ -117,20 +150,16 @@ impl Layout {
         let mut layout = Self {
             measures: Vec::new(),
             slots: HashMap::new(),
+            ages: HashMap::new(),
             automatic: BTreeMap::new(),
             taken: Vec::new(),
             units: names.number(UNITS).unwrap_or_default(),
             contaminated: names.number(CONTAMINATED).unwrap_or_default(),
+            strayed: names.number(STRAYED).unwrap_or_default(),
         };
         for (name, measure) in measures.with_built_in().0 {
-            let slot = layout.slot(&measure.source, measure.window, names);
-            let denominator = measure.denominator.clone();
-            let denominator = denominator.map(|it| layout.slot(&it, measure.window, names));
-            if let (Some(number), Some(slot)) = (names.number(&measure_name(&name)), slot) {
-                layout
-                    .measures
-                    .push((measure, number, slot, denominator.flatten()));
-            }
+            let defined = layout.defined(&name, measure, names);
+            layout.measures.extend(defined);
             layout.taken.push(name);
         }
         let outcomes = names.texts().iter();
@@ -157,8 +186,8 @@ impl Layout {
             self.slot(&source, None, names)?;
         }
         if !self.taken.iter().any(|it| it == outcome) && !self.automatic.contains_key(&number) {
-            let measure = names.number(&measure_name(outcome))?;
-            self.automatic.insert(number, measure);
+            let numbers = Numbers::of(outcome, names)?;
+            self.automatic.insert(number, numbers);
         }
         Some(number)
     }
@@ -169,6 +198,20 @@ impl Layout {
         self.slots.get(&source).map_or(&[], Vec::as_slice)
     }
 
+    /// The slot of a source for values of that long after the first exposure, where it is summed up by day.
+    #[must_use]
+    pub fn age_slot(&self, source: u32, since_first: Micros) -> Option<u32> {
+        let ages = self.ages.get(&source)?;
+        ages.get(usize::try_from(since_first.div_euclid(DAY)).ok()?)
+            .copied()
+    }
+
+    /// The slot that says how many of a unit's requests another cluster answered than its variant's.
+    #[must_use]
+    pub fn strayed_slot(&self) -> u32 {
+        self.strayed
+    }
+
     /// What a unit adds to its variant's sums, by the number of the measure. The count of units is a
     /// measure of its own; the others' `n` is 0, and so is what does not differ between units.
     pub fn contribution(&self, state: &UnitState, mut add: impl FnMut(u32, Sums)) {
@@ -176,22 +219,70 @@ impl Layout {
             n: 1,
             ..Sums::default()
         };
+        let strayed = state.contaminated || state.slot(self.strayed).0 > 0.0;
         add(self.units, one);
         if state.contaminated {
             add(self.contaminated, one);
         }
-        for (measure, number, slot, denominator) in &self.measures {
-            let (x, before) = state.slot(*slot);
-            let y = denominator.map_or(0.0, |it| state.slot(it).0);
-            add(
-                *number,
-                weighed(measure.sums(x, y, before), measure.denominator.is_some()),
-            );
+        if strayed {
+            add(self.strayed, one);
         }
-        for (source, number) in &self.automatic {
+        let mut summed = |numbers: &Numbers, sums: Sums| {
+            add(numbers.all, sums);
+            if strayed {
+                add(numbers.strayed, sums);
+            }
+        };
+        for it in &self.measures {
+            let (x, before) = state.slot(it.slot);
+            let y = it.denominator.map_or(0.0, |it| state.slot(it).0);
+            let sums = it.measure.sums(x, y, before);
+            summed(&it.numbers, weighed(sums, it.denominator.is_some()));
+        }
+        for (source, numbers) in &self.automatic {
             let (x, before) = state.slot(*source);
-            add(*number, weighed(Sums::of(x, 1.0, before), false));
+            summed(numbers, weighed(Sums::of(x, 1.0, before), false));
         }
+        for it in self.measures.iter().filter(|it| state.has(it.slot)) {
+            for (slot, number) in &it.ages {
+                let (x, _) = state.slot(*slot);
+                if x != 0.0 {
+                    add(*number, weighed(it.measure.sums(x, 0.0, 0.0), false));
+                }
+            }
+        }
+    }
+
+    fn defined(&mut self, name: &str, measure: Measure, names: &mut Names) -> Option<Defined> {
+        let slot = self.slot(&measure.source, measure.window, names)?;
+        let denominator = measure.denominator.as_ref();
+        let denominator = denominator.and_then(|it| self.slot(it, measure.window, names));
+        Some(Defined {
+            numbers: Numbers::of(name, names)?,
+            slot,
+            denominator,
+            ages: self.aged(name, &measure, names),
+            measure,
+        })
+    }
+
+    /// The days since first exposure that a measure is also summed up by.
+    fn aged(&mut self, name: &str, measure: &Measure, names: &mut Names) -> Vec<(u32, u32)> {
+        let source = measure.source.name();
+        let (ages, number) = (measure.ages(), names.number(&source));
+        let (1.., Some(number)) = (ages, number) else {
+            return Vec::new();
+        };
+        let mut slots = [0; AGES];
+        for (age, slot) in slots.iter_mut().enumerate() {
+            let Some(number) = names.number(&format!("{source}#{age}")) else {
+                return Vec::new();
+            };
+            *slot = number;
+        }
+        self.ages.insert(number, slots);
+        let sums = |(age, slot)| Some((slot, names.number(&age_name(name, age))?));
+        (0..ages).zip(slots).filter_map(sums).collect()
     }
 
     fn slot(&mut self, source: &Source, window: Option<Micros>, names: &mut Names) -> Option<u32> {
@@ -213,6 +304,60 @@ impl Layout {
 #[must_use]
 pub fn measure_name(name: &str) -> String {
     format!("measure:{name}")
+}
+
+/// What its sums over units that strayed are called among the names.
+fn strayed_name(name: &str) -> String {
+    format!("strayed:{name}")
+}
+
+/// What its sums over units' values of the `age`th day since their first exposure are called.
+fn age_name(name: &str, age: usize) -> String {
+    format!("day {age}:{name}")
+}
+
+/// The names of all sums that answer a question for a measure.
+#[must_use]
+pub fn asked(measure: &str) -> Vec<String> {
+    let counted = [UNITS, STRAYED].map(str::to_owned);
+    let summed = [measure_name(measure), strayed_name(measure)];
+    let ages = (0..AGES).map(|age| age_name(measure, age));
+    counted.into_iter().chain(summed).chain(ages).collect()
+}
+
+/// What a measure comes down to, by variant and day.
+#[derive(Clone, Debug, Default)]
+pub struct Summed {
+    /// The number of units.
+    pub units: Days,
+    /// What they contributed.
+    pub all: Days,
+    /// The number of units that strayed.
+    pub strayed_units: Days,
+    /// What those contributed.
+    pub strayed: Days,
+    /// What units contributed on the first, second, … day since their first exposure.
+    pub ages: Vec<Days>,
+}
+
+impl Summed {
+    /// From the sums of the names that are [`asked`] for.
+    #[must_use]
+    pub fn of(measure: &str, mut found: BTreeMap<String, Days>) -> Self {
+        let mut of = |name: &str| found.remove(name).unwrap_or_default();
+        let ages = (0..AGES).map(|age| of(&age_name(measure, age)));
+        let mut ages: Vec<Days> = ages.collect();
+        if ages.iter().all(Days::is_empty) {
+            ages.clear();
+        }
+        Self {
+            units: of(UNITS),
+            all: of(&measure_name(measure)),
+            strayed_units: of(STRAYED),
+            strayed: of(&strayed_name(measure)),
+            ages,
+        }
+    }
 }
 
 /// Without what follows from the number of units; see [`complete`].
@@ -241,20 +386,45 @@ pub fn complete(contributed: &Sums, units: i64, is_ratio: bool) -> Sums {
 /// The sums of a measure, by variant and day.
 pub type Days = BTreeMap<(String, i32), Sums>;
 
-/// What variants come down to for a measure: from their units ([`UNITS`]), and from what these contributed
-/// to it.
+/// What variants come down to for a measure.
 #[must_use]
-pub fn arms(units: Days, contributed: &Days, is_ratio: bool) -> BTreeMap<String, Arm> {
+pub fn arms(summed: &Summed, is_ratio: bool) -> BTreeMap<String, Arm> {
     let mut arms: BTreeMap<String, Arm> = BTreeMap::new();
-    for (key, unit) in units {
-        let sums = contributed.get(&key).copied().unwrap_or_default();
-        let sums = complete(&sums, unit.n, is_ratio);
-        let (variant, day) = key;
-        let arm = arms.entry(variant).or_default();
+    for ((variant, day), sums) in completed(&summed.units, &summed.all, is_ratio) {
+        let arm = arms.entry(variant.clone()).or_default();
         arm.sums.add(&sums);
-        arm.days.insert(day, sums);
+        arm.days.insert(*day, sums);
+    }
+    for ((variant, day), sums) in completed(&summed.strayed_units, &summed.strayed, is_ratio) {
+        if let (Some(arm), true) = (arms.get_mut(variant), sums.n > 0) {
+            arm.strayed.insert(*day, sums);
+        }
+    }
+    for (age, days) in summed.ages.iter().enumerate() {
+        for arm in arms.values_mut() {
+            arm.ages.push(BTreeMap::new());
+        }
+        for ((variant, day), sums) in days {
+            if let Some(arm) = arms.get_mut(variant) {
+                let units = arm.days.get(day).map_or(0, |it| it.n);
+                let sums = complete(sums, units, false);
+                arm.ages.get_mut(age).map(|days| days.insert(*day, sums));
+            }
+        }
     }
     arms
+}
+
+/// The sums of each variant and day that has units.
+fn completed<'a>(
+    units: &'a Days,
+    summed: &'a Days,
+    is_ratio: bool,
+) -> impl Iterator<Item = (&'a (String, i32), Sums)> {
+    units.iter().map(move |(key, units)| {
+        let sums = summed.get(key).copied().unwrap_or_default();
+        (key, complete(&sums, units.n, is_ratio))
+    })
 }
 
 /// How many units there are of each variant; those of none are left out.

@@ -7,6 +7,11 @@ use crate::sums::Sums;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// For how many days since a unit's first exposure values are summed up day by day, at most.
+pub const AGES: usize = 7;
+/// A day, in microseconds.
+pub(crate) const DAY: Micros = 24 * 60 * 60 * 1_000_000;
+
 /// Where values come from.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,6 +104,18 @@ impl Measure {
         Sums::of(self.value(source), y, self.value(before))
     }
 
+    /// For how many days since a unit's first exposure its values are also summed up day by day: those that the window
+    /// covers, of the first [`AGES`]. What has no time of its own, or is over a denominator, has none.
+    #[must_use]
+    pub fn ages(&self) -> usize {
+        let is_outcome = matches!(self.source, Source::Outcome(_));
+        if !is_outcome || self.denominator.is_some() {
+            return 0;
+        }
+        let days = self.window.map_or(i64::MAX, |window| window / DAY);
+        usize::try_from(days).map_or(AGES, |days| days.min(AGES))
+    }
+
     fn value(&self, sum: f64) -> f64 {
         let value = match self.aggregation {
             Aggregation::Sum => sum,
@@ -163,6 +180,25 @@ mod tests {
     fn a_ratio_has_its_denominator() {
         let measure = Measure::ratio(Source::Errors, Source::Requests);
         assert_eq!(measure.sums(1.0, 8.0, 0.0), Sums::of(1.0, 8.0, 0.0));
+    }
+
+    #[test]
+    fn outcomes_are_summed_up_by_the_days_that_their_window_covers() {
+        let outcome = || Source::Outcome("bought".to_owned());
+        let within = |window| Measure {
+            window,
+            ..Measure::of(outcome())
+        };
+        for (window, ages) in [
+            (None, AGES),
+            (Some(30 * DAY), AGES),
+            (Some(2 * DAY), 2),
+            (Some(2 * DAY - 1), 1),
+        ] {
+            assert_eq!(within(window).ages(), ages, "{window:?}");
+        }
+        assert_eq!(Measure::of(Source::Latency).ages(), 0);
+        assert_eq!(Measure::ratio(outcome(), Source::Requests).ages(), 0);
     }
 
     #[test]

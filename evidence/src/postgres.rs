@@ -30,7 +30,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 const SCHEMA: &str = include_str!("postgres/schema.sql");
-const VERSION: i64 = 1;
+/// 2: what units that strayed contribute, and values by the day since the first exposure.
+const VERSION: i64 = 2;
 
 /// One appends, one folds, the others answer.
 const CONNECTIONS: u32 = 6;
@@ -116,6 +117,9 @@ async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
             found,
             known: VERSION,
         });
+    }
+    if found < VERSION {
+        units::make_anew(pool, found, VERSION).await?;
     }
     Ok(())
 }

@@ -102,6 +102,12 @@ pub struct Arm {
     pub sums: Sums,
     /// Over its units, by the UTC day of their first exposure, in days since 1970.
     pub days: BTreeMap<i32, Sums>,
+    /// Over those of its units that strayed, by the same day: one of their requests was given another variant, or
+    /// answered by another cluster than the variant's. Without them it is what per-protocol analyses count.
+    pub strayed: BTreeMap<i32, Sums>,
+    /// Over its units' values of the first, second, … day since their first exposure, by the same day; a measure
+    /// whose values have no time of their own, or are over a denominator, has none.
+    pub ages: Vec<BTreeMap<i32, Sums>>,
     /// The single values, for quantiles.
     #[serde(skip)]
     pub values: Sketch,
@@ -114,6 +120,8 @@ pub struct Summary {
     pub units: BTreeMap<String, u64>,
     /// Units by first variant that were seen in another one as well.
     pub contaminated: BTreeMap<String, u64>,
+    /// Units by first variant that strayed; see [`Arm::strayed`].
+    pub strayed: BTreeMap<String, u64>,
     /// Counts of entries and outcomes.
     pub counts: Counts,
     /// Entries of the log that are not in it yet.

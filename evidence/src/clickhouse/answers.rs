@@ -5,8 +5,8 @@ use super::row_binary::{Reader, row, rows};
 use super::schema::{Table, Tables, bin};
 use crate::Micros;
 use crate::attribution::{Attribution, attribute};
-use crate::fold::{Days, arms};
-use crate::measure::{Aggregation, Measure, Measures, Source};
+use crate::fold::{Days, Summed, arms};
+use crate::measure::{Aggregation, DAY, Measure, Measures, Source};
 use crate::sketch::Sketch;
 use crate::store::{Counts, Minute, Span, StoreError, Sufficient, Summary, UnitRecord};
 use crate::sums::Sums;
@@ -37,8 +37,8 @@ const PARTS: [(&str, &str); 9] = [
 impl Asked<'_> {
     pub async fn sufficient(&self, experiment: &str, name: &str) -> Result<Sufficient, StoreError> {
         let measure = self.measure(name).await?;
-        let days = self.days(experiment, &measure).await?;
-        let mut variants = arms(days.clone(), &days, true);
+        let summed = self.summed(experiment, &measure).await?;
+        let mut variants = arms(&summed, true);
         for (variant, values) in self.values(experiment, &measure.source).await? {
             if let Some(arm) = variants.get_mut(&variant) {
                 arm.values = values;
@@ -71,7 +71,7 @@ impl Asked<'_> {
     fn units(&self) -> String {
         format!(
             "SELECT unit, min(first) AS earliest, earliest.1 AS began, earliest.2 AS variant,
-                min(lowest) != max(highest) AS contaminated, toFloat64(sum(requests)) AS requests_of,
+                min(lowest) != max(highest) AS contaminated, contaminated OR sum(fallbacks) > 0 AS strayed, toFloat64(sum(requests)) AS requests_of,
                 toFloat64(sum(errors)) AS errors_of, sum(latency) AS latency_of, sum(ttfb) AS ttfb_of
              FROM {} WHERE experiment = {{experiment:String}} GROUP BY unit",
             self.tables.local(Table::Units)
@@ -87,44 +87,75 @@ impl Asked<'_> {
         )
     }
 
-    /// The sums of units by variant and day of their first exposure.
-    async fn days(&self, experiment: &str, measure: &Measure) -> Result<Days, StoreError> {
+    /// The sums of units by variant and day of their first exposure, of those that strayed and of the others.
+    async fn summed(&self, experiment: &str, measure: &Measure) -> Result<Summed, StoreError> {
         let (x, c) = sums_of(&measure.source, measure.window);
         let y = match &measure.denominator {
             Some(source) => sums_of(source, measure.window).0,
             None => "1.".to_owned(),
         };
         let sources = [Some(&measure.source), measure.denominator.as_ref()];
+        let ages = measure.ages();
         let on_shard = format!(
-            "SELECT variant, day, toInt64(count()) AS units, {parts} FROM (
-                SELECT u.variant AS variant, {day} AS day, {x} AS x, {y} AS y, {c} AS c
+            "SELECT variant, day, strayed, toInt64(count()) AS units, {parts} FROM (
+                SELECT u.variant AS variant, {day} AS day, u.strayed AS strayed,
+                    {x} AS x, {y} AS y, {c} AS c{of_ages}
                 FROM ({units}) AS u
                 LEFT JOIN (SELECT unit, groupArray((metric, time, value)) AS told FROM ({told}) GROUP BY unit) AS v
                 ON u.unit = v.unit)
-             GROUP BY variant, day",
-            parts = PARTS.map(|(name, product)| format!("sum({product}) AS sum_{name}")).join(", "),
+             GROUP BY variant, day, strayed",
+            parts = parts(ages, |name, product| format!("sum({product}) AS sum_{name}")),
             day = "toInt32(intDiv(u.began - positiveModulo(u.began, 86400000000), 86400000000))",
             x = value(measure, &x),
             c = value(measure, &c),
+            of_ages = (0..ages)
+                .map(|age| format!(", {} AS a{age}", value(measure, &sum_of_age(measure, age))))
+                .collect::<String>(),
             units = self.units(),
             told = self.told(&is_one_of(sources.into_iter().flatten())),
         );
         let question = Statement::new(format!(
-            "SELECT variant, day, sum(units), {} FROM {} GROUP BY variant, day",
-            PARTS.map(|(name, _)| format!("sum(sum_{name})")).join(", "),
+            "SELECT variant, day, strayed, sum(units), {} FROM {} GROUP BY variant, day, strayed",
+            parts(ages, |name, _| format!("sum(sum_{name})")),
             self.tables.on_shards(&on_shard)
         ))
         .with("experiment", experiment);
-        let days = rows(&self.client.ask(question).await?, |it| {
+        let found = rows(&self.client.ask(question).await?, |it| {
             let key = (it.text()?, it.i32()?);
-            let units = it.i64()?;
+            let (strayed, units) = (it.flag()?, it.i64()?);
             let mut parts = [0.0; PARTS.len()];
             for part in &mut parts {
                 *part = it.f64()?;
             }
-            Ok((key, Sums::from_parts(units, parts)))
+            let mut of_ages = Vec::with_capacity(ages);
+            for _ in 0..ages {
+                let (x, xx) = (it.f64()?, it.f64()?);
+                of_ages.push(Sums {
+                    x,
+                    xx,
+                    ..Sums::default()
+                });
+            }
+            Ok((key, strayed, Sums::from_parts(units, parts), of_ages))
         })?;
-        Ok(days.into_iter().collect())
+        let mut summed = Summed {
+            ages: vec![Days::new(); ages],
+            ..Summed::default()
+        };
+        for (key, strayed, sums, of_ages) in found {
+            summed.all.entry(key.clone()).or_default().add(&sums);
+            for (days, sums) in summed.ages.iter_mut().zip(of_ages) {
+                if !sums.is_nothing() {
+                    days.entry(key.clone()).or_default().add(&sums);
+                }
+            }
+            if strayed {
+                summed.strayed.insert(key, sums);
+            }
+        }
+        summed.units = summed.all.clone();
+        summed.strayed_units = summed.strayed.clone();
+        Ok(summed)
     }
 
     /// The single values of a source: of outcomes by their unit's variant, of requests by their own.
@@ -161,41 +192,41 @@ impl Asked<'_> {
     }
 
     pub async fn summary(&self, experiment: &str) -> Result<Summary, StoreError> {
-        let (units, contaminated) = self.variants(experiment).await?;
-        let mut counts = self.requests(experiment).await?;
-        self.outcomes(experiment, &mut counts).await?;
-        Ok(Summary {
-            units,
-            contaminated,
-            counts,
-            behind: 0,
-        })
+        let mut summary = self.variants(experiment).await?;
+        summary.counts = self.requests(experiment).await?;
+        self.outcomes(experiment, &mut summary.counts).await?;
+        Ok(summary)
     }
 
-    /// How many units each variant has, and how many of these saw another one.
-    async fn variants(
-        &self,
-        experiment: &str,
-    ) -> Result<(BTreeMap<String, u64>, BTreeMap<String, u64>), StoreError> {
+    /// How many units each variant has, how many of these saw another one, and how many strayed.
+    async fn variants(&self, experiment: &str) -> Result<Summary, StoreError> {
         let on_shard = format!(
-            "SELECT variant, count() AS units, countIf(contaminated) AS contaminated_units
+            "SELECT variant, count() AS units, countIf(contaminated) AS contaminated_units,
+                countIf(strayed) AS strayed_units
              FROM ({}) GROUP BY variant",
             self.units()
         );
         let question = Statement::new(format!(
-            "SELECT variant, sum(units), sum(contaminated_units) FROM {} GROUP BY variant",
+            "SELECT variant, sum(units), sum(contaminated_units), sum(strayed_units)
+             FROM {} GROUP BY variant",
             self.tables.on_shards(&on_shard)
         ))
         .with("experiment", experiment);
-        let (mut units, mut contaminated) = (BTreeMap::new(), BTreeMap::new());
-        let read = |it: &mut Reader<'_>| Ok((it.text()?, it.u64()?, it.u64()?));
-        for (variant, all, some) in rows(&self.client.ask(question).await?, read)? {
-            if some > 0 {
-                contaminated.insert(variant.clone(), some);
+        let mut summary = Summary::default();
+        let read = |it: &mut Reader<'_>| Ok((it.text()?, it.u64()?, it.u64()?, it.u64()?));
+        for (variant, all, contaminated, strayed) in rows(&self.client.ask(question).await?, read)?
+        {
+            for (units, some) in [
+                (&mut summary.contaminated, contaminated),
+                (&mut summary.strayed, strayed),
+            ] {
+                if some > 0 {
+                    units.insert(variant.clone(), some);
+                }
             }
-            units.insert(variant, all);
+            summary.units.insert(variant, all);
         }
-        Ok((units, contaminated))
+        Ok(summary)
     }
 
     async fn requests(&self, experiment: &str) -> Result<Counts, StoreError> {
@@ -327,20 +358,44 @@ impl Asked<'_> {
     }
 }
 
+/// The columns of the parts of [`Sums`], and of what units had on each of so many days since their first exposure.
+fn parts(ages: usize, column: impl Fn(&str, &str) -> String) -> String {
+    let of_sums = PARTS.iter().map(|(name, product)| column(name, product));
+    let of_ages = (0..ages).flat_map(|age| {
+        let (x, xx) = (format!("a{age}"), format!("a{age} * a{age}"));
+        [column(&x, &x), column(&format!("a{age}a{age}"), &xx)]
+    });
+    of_sums.chain(of_ages).collect::<Vec<_>>().join(", ")
+}
+
 /// The sums of a source over a unit, as SQL: within the window, and before the first exposure.
 fn sums_of(source: &Source, window: Option<Micros>) -> (String, String) {
-    let name = match source {
-        Source::Outcome(name) => literal(name),
-        built_in => return (format!("u.{}_of", built_in.name()), "0.".to_owned()),
+    if let Source::Outcome(name) = source {
+        let within = match window {
+            Some(window) => format!("it.2 >= u.began AND it.2 - u.began < {window}"),
+            None => "it.2 >= u.began".to_owned(),
+        };
+        return (sum_where(name, &within), sum_where(name, "it.2 < u.began"));
+    }
+    (format!("u.{}_of", source.name()), "0.".to_owned())
+}
+
+/// The sum of a measure's outcomes on a day since the first exposure, as SQL.
+fn sum_of_age(measure: &Measure, age: usize) -> String {
+    let Source::Outcome(name) = &measure.source else {
+        return "0.".to_owned();
     };
-    let sum = |when: &str| {
-        format!("arraySum(arrayMap(it -> if(it.1 = {name} AND {when}, it.3, 0.), v.told))")
-    };
-    let within = match window {
-        Some(window) => format!("it.2 >= u.began AND it.2 - u.began < {window}"),
-        None => "it.2 >= u.began".to_owned(),
-    };
-    (sum(&within), sum("it.2 < u.began"))
+    let from = i64::try_from(age).unwrap_or(i64::MAX).saturating_mul(DAY);
+    let upto = from.saturating_add(DAY);
+    sum_where(
+        name,
+        &format!("it.2 - u.began >= {from} AND it.2 - u.began < {upto}"),
+    )
+}
+
+fn sum_where(name: &str, when: &str) -> String {
+    let name = literal(name);
+    format!("arraySum(arrayMap(it -> if(it.1 = {name} AND {when}, it.3, 0.), v.told))")
 }
 
 /// What a sum comes down to for a measure, as SQL: see [`Measure::sums`].

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS {units} {on_cluster} (
     first SimpleAggregateFunction(min, Tuple(Int64, String)),
     lowest SimpleAggregateFunction(min, String), highest SimpleAggregateFunction(max, String),
     requests SimpleAggregateFunction(sum, UInt64), errors SimpleAggregateFunction(sum, UInt64),
+    fallbacks SimpleAggregateFunction(sum, UInt64),
     latency SimpleAggregateFunction(sum, Float64), ttfb SimpleAggregateFunction(sum, Float64),
     INDEX by_unit unit TYPE bloom_filter(0.001) GRANULARITY 1)
 ENGINE = {aggregating} ORDER BY (experiment, unit) SETTINGS {durable};
@@ -40,6 +41,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS {units}_fold {on_cluster} TO {units} AS
 SELECT experiment, unit, min((time, toString(variant))) AS first,
     min(toString(variant)) AS lowest, max(toString(variant)) AS highest,
     count() AS requests, countIf(status = 0 OR status >= 500) AS errors,
+    countIf(fallback_used) AS fallbacks,
     sum(duration_us / 1000) AS latency, sum(ttfb_us / 1000) AS ttfb
 FROM {log} WHERE NOT is_outcome AND reached_upstream AND reason != {forced}
 GROUP BY experiment, unit;

@@ -103,6 +103,7 @@ impl Work<'_> {
                 state.add(slot.number, value, 0.0);
             }
         }
+        state.add(self.layout.strayed_slot(), delta.strayed, 0.0);
         for (source, time, value) in &delta.values {
             self.value(experiment, &mut state, (*source, *time, *value));
         }
@@ -152,6 +153,8 @@ impl Work<'_> {
                 Attribution::Late | Attribution::Orphan => {}
             }
         }
+        let age = self.layout.age_slot(source, time - state.first);
+        age.into_iter().for_each(|slot| state.add(slot, value, 0.0));
         if places.contains(&Attribution::Early) {
             counts.early += 1;
         } else if places.contains(&Attribution::Late) {

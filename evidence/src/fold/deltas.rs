@@ -48,6 +48,8 @@ pub(super) struct Delta {
     pub errors: f64,
     pub latency: f64,
     pub ttfb: f64,
+    /// Requests that another cluster answered than the variant's.
+    pub strayed: f64,
     pub values: Vec<(u32, Micros, f64)>,
 }
 
@@ -151,6 +153,7 @@ impl Deltas {
             errors: 0.0,
             latency: 0.0,
             ttfb: 0.0,
+            strayed: 0.0,
             values: Vec::new(),
         });
         unit.other_variant |= unit.variant != variant;
@@ -161,6 +164,7 @@ impl Deltas {
         unit.errors += f64::from(u8::from(it.failed));
         unit.latency += duration;
         unit.ttfb += first_byte;
+        unit.strayed += f64::from(u8::from(it.fallback_used));
     }
 
     /// Takes in an outcome that was reported.

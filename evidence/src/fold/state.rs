@@ -69,6 +69,12 @@ impl UnitState {
         slot.map_or((0.0, 0.0), |(_, sum, before)| (*sum, *before))
     }
 
+    /// Whether anything was ever added to a slot.
+    #[must_use]
+    pub fn has(&self, number: u32) -> bool {
+        self.slots.binary_search_by_key(&number, |it| it.0).is_ok()
+    }
+
     /// Adds to a slot.
     pub fn add(&mut self, number: u32, within: f64, before: f64) {
         if within == 0.0 && before == 0.0 {

@@ -45,6 +45,7 @@ impl Folded {
             let execution: &mut Execution = Arc::make_mut(&mut it.execution);
             execution.request_id = index.to_string();
             execution.outcomes = vec![("tokens".to_owned(), 3.0)];
+            it.fallback_used = index % 7 == 0;
             builder.push(&it, &mut recent);
         }
         for block in builder.seal() {

@@ -3,12 +3,15 @@
 use super::sums::read_sketch;
 use super::units;
 use super::{count, log};
-use crate::fold::{CONTAMINATED, Days, Names, UNITS, arms, measure_name, units_by_variant};
+use crate::fold::{
+    CONTAMINATED, Days, Names, STRAYED, Summed, UNITS, arms, asked, units_by_variant,
+};
 use crate::measure::{Measure, Measures, Source};
 use crate::store::{Counts, Minute, Span, StoreError, Sufficient, Summary, UnitRecord};
 use crate::sums::Sums;
 use crate::unit::UnitKey;
 use sqlx::{PgConnection, PgPool, Row as _};
+use std::collections::BTreeMap;
 
 pub(super) async fn sufficient(
     connection: &mut PgConnection,
@@ -17,9 +20,9 @@ pub(super) async fn sufficient(
 ) -> Result<Sufficient, StoreError> {
     let behind = log::behind(connection).await?;
     let measure = measure(connection, name).await?;
-    let units = days(connection, experiment, UNITS).await?;
-    let contributed = days(connection, experiment, &measure_name(name)).await?;
-    let mut variants = arms(units, &contributed, measure.denominator.is_some());
+    let found = days(connection, experiment, &asked(name)).await?;
+    let summed = Summed::of(name, found);
+    let mut variants = arms(&summed, measure.denominator.is_some());
     let rows = sqlx::query(
         "SELECT v.text, s.data FROM evidence_sketches s JOIN evidence_names v ON v.number = s.variant
          WHERE s.experiment = (SELECT number FROM evidence_names WHERE text = $1)
@@ -63,31 +66,34 @@ async fn measure(connection: &mut PgConnection, name: &str) -> Result<Measure, S
     }
 }
 
+/// The sums of these names, by variant and day.
 async fn days(
     connection: &mut PgConnection,
     experiment: &str,
-    measure: &str,
-) -> Result<Days, StoreError> {
+    names: &[String],
+) -> Result<BTreeMap<String, Days>, StoreError> {
     let rows = sqlx::query(
-        "SELECT v.text, s.day, s.n, s.x, s.xx, s.y, s.yy, s.xy, s.c, s.cc, s.xc, s.yc
-         FROM evidence_sums s JOIN evidence_names v ON v.number = s.variant
+        "SELECT m.text, v.text, s.day, s.n, s.x, s.xx, s.y, s.yy, s.xy, s.c, s.cc, s.xc, s.yc
+         FROM evidence_sums s JOIN evidence_names m ON m.number = s.measure
+            JOIN evidence_names v ON v.number = s.variant
          WHERE s.experiment = (SELECT number FROM evidence_names WHERE text = $1)
-           AND s.measure = (SELECT number FROM evidence_names WHERE text = $2)",
+           AND s.measure IN (SELECT number FROM evidence_names WHERE text = ANY($2))",
     )
     .bind(experiment)
-    .bind(measure)
+    .bind(names)
     .fetch_all(connection)
     .await?;
-    let mut days = Days::new();
+    let mut found: BTreeMap<String, Days> = BTreeMap::new();
     for row in &rows {
         let mut parts = [0.0; 9];
-        for (part, column) in parts.iter_mut().zip(3_usize..) {
+        for (part, column) in parts.iter_mut().zip(4_usize..) {
             *part = row.try_get(column)?;
         }
-        let key = (row.try_get(0)?, row.try_get(1)?);
-        days.insert(key, Sums::from_parts(row.try_get(2)?, parts));
+        let key = (row.try_get(1)?, row.try_get(2)?);
+        let sums = Sums::from_parts(row.try_get(3)?, parts);
+        found.entry(row.try_get(0)?).or_default().insert(key, sums);
     }
-    Ok(days)
+    Ok(found)
 }
 
 pub(super) async fn summary(
@@ -116,9 +122,13 @@ pub(super) async fn summary(
             orphans: count(row.try_get(7)?),
         };
     }
+    let counted = [UNITS, CONTAMINATED, STRAYED].map(str::to_owned);
+    let mut found = days(connection, experiment, &counted).await?;
+    let mut units = |name| units_by_variant(found.remove(name).unwrap_or_default());
     Ok(Summary {
-        units: units_by_variant(days(connection, experiment, UNITS).await?),
-        contaminated: units_by_variant(days(connection, experiment, CONTAMINATED).await?),
+        units: units(UNITS),
+        contaminated: units(CONTAMINATED),
+        strayed: units(STRAYED),
         counts,
         behind,
     })

@@ -134,6 +134,6 @@ async fn a_newer_schema_is_refused_and_what_is_damaged_is_named() {
     let fault = PostgresStore::open(kept.options.clone()).await.unwrap_err();
     assert_eq!(
         fault.to_string(),
-        "the evidence database has schema 9; this version knows 1"
+        "the evidence database has schema 9; this version knows 2"
     );
 }

@@ -99,6 +99,9 @@ async fn keep_names(
     Ok(())
 }
 
+const EMPTY: &str = "TRUNCATE evidence_units, evidence_histories, evidence_sums, evidence_sketches,
+    evidence_minutes, evidence_counts";
+
 /// Says what is measured; where that is new, forgets what is folded, to fold it anew.
 pub(super) async fn define(pool: &PgPool, measures: &Measures) -> Result<(), StoreError> {
     let text = serde_json::to_string(measures);
@@ -110,16 +113,31 @@ pub(super) async fn define(pool: &PgPool, measures: &Measures) -> Result<(), Sto
     if now.measures == *measures {
         return Ok(());
     }
-    transaction
-        .execute(
-            "TRUNCATE evidence_units, evidence_histories, evidence_sums, evidence_sketches,
-                evidence_minutes, evidence_counts",
-        )
-        .await?;
+    transaction.execute(EMPTY).await?;
     sqlx::query("UPDATE evidence_progress SET folded = 0, measures = $1")
         .bind(text)
         .execute(&mut *transaction)
         .await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Forgets what a version before folded, to fold it anew; does nothing where another replica did.
+pub(super) async fn make_anew(pool: &PgPool, from: i64, to: i64) -> Result<(), StoreError> {
+    let mut transaction = pool.begin().await?;
+    progress(&mut transaction, WAITING)
+        .await?
+        .ok_or_else(gone)?;
+    let mine = sqlx::query("UPDATE evidence_schema SET version = $2 WHERE version = $1")
+        .bind(from)
+        .bind(to)
+        .execute(&mut *transaction)
+        .await?;
+    if mine.rows_affected() > 0 {
+        transaction.execute(EMPTY).await?;
+        transaction
+            .execute("UPDATE evidence_progress SET folded = 0")
+            .await?;
+    }
     Ok(transaction.commit().await?)
 }
 

@@ -41,13 +41,13 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
     )?)
 }
 
-/// Refuses a file of a newer version.
-pub(super) fn check_version(connection: &Connection, known: i64) -> Result<(), StoreError> {
+/// The file's version, 0 of a new one; refuses a newer one.
+pub(super) fn check_version(connection: &Connection, known: i64) -> Result<i64, StoreError> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
-    Ok(())
+    Ok(found)
 }
 
 pub(super) fn append(connection: &mut Connection, batch: &Batch) -> Result<Appended, StoreError> {

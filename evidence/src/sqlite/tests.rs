@@ -85,6 +85,26 @@ fn a_file_of_a_newer_version_is_refused_and_one_that_is_no_database_is_named() {
 }
 
 #[tokio::test]
+async fn what_an_older_version_folded_is_folded_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("evidence.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let exposures = [exposure("u-1", "a", 5)];
+    store.append(&batch(1, &exposures, &[])).await.unwrap();
+    fold_all(&store).await;
+    drop(store);
+    Connection::open(units_path(&path))
+        .unwrap()
+        .execute_batch("UPDATE sums SET x = 99; PRAGMA user_version = 1")
+        .unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.summary("chat").await.unwrap().behind, 1);
+    fold_all(&store).await;
+    let requests = store.sufficient("chat", "requests").await.unwrap();
+    assert_eq!(requests.variants["a"].sums.x, 1.0);
+}
+
+#[tokio::test]
 async fn a_full_disk_is_said_to_be_full_and_goes_on_when_there_is_room() {
     let (store, _folder) = open().await.unwrap();
     let many: Vec<_> = (0..5_000)

@@ -16,7 +16,8 @@ use crate::unit::UnitKey;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use std::collections::BTreeMap;
 
-const VERSION: i64 = 1;
+/// 2: what units that strayed contribute, and values by the day since the first exposure.
+const VERSION: i64 = 2;
 
 /// How many units are joined at a time: what is known of them fits a processor's caches.
 const PIECE: usize = 4_000;
@@ -47,12 +48,22 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS names (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS progress (
         only INTEGER PRIMARY KEY CHECK (only = 1), folded INTEGER NOT NULL, measures TEXT NOT NULL);
-    INSERT OR IGNORE INTO progress VALUES (1, 0, '{}');
-    PRAGMA user_version = 1;";
+    INSERT OR IGNORE INTO progress VALUES (1, 0, '{}');";
+
+/// Units are folded from the log, so what an older version made of it is made anew.
+const EMPTY: &str = "
+    DELETE FROM units; DELETE FROM histories; DELETE FROM sums; DELETE FROM sketches;
+    DELETE FROM minutes; DELETE FROM counts;
+    UPDATE progress SET folded = 0;";
 
 pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
-    check_version(connection, VERSION)?;
-    Ok(connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;"))?)
+    let empty = match check_version(connection, VERSION)? {
+        VERSION => "",
+        _ => EMPTY,
+    };
+    Ok(connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {TABLES} {empty} PRAGMA user_version = {VERSION}; COMMIT;"
+    ))?)
 }
 
 /// The last entry of the log that is folded.
@@ -98,11 +109,8 @@ pub(super) fn begin_anew(
     let text = serde_json::to_string(measures);
     let text = text.map_err(|fault| StoreError::Database(format!("measures: {fault}")))?;
     let transaction = connection.transaction()?;
-    transaction.execute_batch(
-        "DELETE FROM units; DELETE FROM histories; DELETE FROM sums; DELETE FROM sketches;
-         DELETE FROM minutes; DELETE FROM counts;",
-    )?;
-    transaction.execute("UPDATE progress SET folded = 0, measures = ?1", [text])?;
+    transaction.execute_batch(EMPTY)?;
+    transaction.execute("UPDATE progress SET measures = ?1", [text])?;
     Ok(transaction.commit()?)
 }
 

@@ -316,6 +316,92 @@ pub(crate) async fn a_unit_in_two_variants_counts_for_its_first_and_is_shown(
     assert!(known[0].contaminated);
 }
 
+pub(crate) async fn what_strayed_units_add_is_also_kept_apart(store: &dyn EvidenceStore) {
+    let fell_back = Exposure {
+        fallback_used: true,
+        served: Some("a".to_owned()),
+        ..exposure("u-1", "b", NOW + 1)
+    };
+    let first = [
+        exposure("u-1", "b", NOW),
+        exposure("u-2", "b", NOW),
+        exposure("u-3", "b", NOW + DAY),
+    ];
+    let paid = [("u-1", 3.0), ("u-2", 4.0), ("u-3", 5.0)]
+        .map(|(unit, value)| outcome(unit, "revenue", value, NOW + DAY + 5));
+    store.append(&batch(1, &first, &paid)).await.unwrap();
+    fold_all(store).await;
+    let arm = |it: super::Sufficient| it.variants["b"].clone();
+    let before = arm(store.sufficient("chat", "revenue").await.unwrap());
+    assert!(before.strayed.is_empty());
+    // One was answered by another variant's cluster, one is seen in another variant.
+    let later = [fell_back, exposure("u-3", "a", NOW + 2 * DAY)];
+    store.append(&batch(2, &later, &[])).await.unwrap();
+    fold_all(store).await;
+    let now = arm(store.sufficient("chat", "revenue").await.unwrap());
+    assert_eq!(
+        now.days, before.days,
+        "those who were assigned stay the same"
+    );
+    let day = i32::try_from(NOW / DAY).unwrap();
+    let expected = [
+        (day, Sums::of(3.0, 1.0, 0.0)),
+        (day + 1, Sums::of(5.0, 1.0, 0.0)),
+    ];
+    assert_eq!(now.strayed, BTreeMap::from(expected));
+    let summary = store.summary("chat").await.unwrap();
+    assert_eq!(summary.strayed, BTreeMap::from([("b".to_owned(), 2)]));
+    store.forget(key("u-1")).await.unwrap();
+    let left = arm(store.sufficient("chat", "revenue").await.unwrap());
+    assert_eq!(left.strayed.keys().collect::<Vec<_>>(), [&(day + 1)]);
+}
+
+pub(crate) async fn values_are_summed_up_by_the_day_since_the_first_exposure(
+    store: &dyn EvidenceStore,
+) {
+    let two_days = Measure {
+        window: Some(2 * DAY),
+        ..Measure::of(Source::Outcome("revenue".to_owned()))
+    };
+    let any = Measure {
+        aggregation: Aggregation::Any,
+        ..Measure::of(Source::Outcome("revenue".to_owned()))
+    };
+    let measures = [("early".to_owned(), two_days), ("payers".to_owned(), any)];
+    store.define(&Measures(measures.into())).await.unwrap();
+    let exposures = [exposure("u-1", "a", NOW), exposure("u-2", "a", NOW)];
+    let paid = [
+        (0, 3.0),
+        (1, 4.0),
+        (DAY, 5.0),
+        (6 * DAY, 6.0),
+        (7 * DAY, 7.0),
+    ]
+    .map(|(after, value)| outcome("u-1", "revenue", value, NOW + after));
+    store.append(&batch(1, &exposures, &paid)).await.unwrap();
+    fold_all(store).await;
+    let day = i32::try_from(NOW / DAY).unwrap();
+    for (measure, expected) in [
+        ("early", vec![(0, 7.0), (1, 5.0)]),
+        ("payers", vec![(0, 1.0), (1, 1.0), (6, 1.0)]),
+    ] {
+        let arm = store.sufficient("chat", measure).await.unwrap().variants["a"].clone();
+        let ages = arm.ages.iter().enumerate();
+        let found: Vec<_> = ages
+            .filter_map(|(age, days)| Some((age, *days.get(&day)?)))
+            .collect();
+        let of = |(age, x): (usize, f64)| {
+            let mut sums = Sums::of(x, 1.0, 0.0);
+            sums.add(&Sums::of(0.0, 1.0, 0.0));
+            (age, sums)
+        };
+        assert_eq!(found, expected.into_iter().map(of).collect::<Vec<_>>());
+    }
+    // What nobody defined has sums, but none by day.
+    let requests = store.sufficient("chat", "requests").await.unwrap();
+    assert!(requests.variants["a"].ages.is_empty());
+}
+
 pub(crate) async fn what_envoy_answered_or_somebody_forced_is_kept_and_does_not_count(
     store: &dyn EvidenceStore,
 ) {
@@ -493,6 +579,8 @@ macro_rules! laws {
             outcomes_count_within_their_window_and_the_rest_is_kept_apart,
             the_past_of_a_unit_is_the_covariate_of_an_experiment_to_come,
             a_unit_in_two_variants_counts_for_its_first_and_is_shown,
+            what_strayed_units_add_is_also_kept_apart,
+            values_are_summed_up_by_the_day_since_the_first_exposure,
             what_envoy_answered_or_somebody_forced_is_kept_and_does_not_count,
             the_timeline_has_minutes_by_variant,
             exposures_are_read_page_by_page,

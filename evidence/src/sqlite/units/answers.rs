@@ -1,12 +1,15 @@
 //! Answers from what is folded.
 
 use super::{measures, read_sketch};
-use crate::fold::{CONTAMINATED, Days, UNITS, UnitState, arms, measure_name, units_by_variant};
+use crate::fold::{
+    CONTAMINATED, Days, STRAYED, Summed, UNITS, UnitState, arms, asked, units_by_variant,
+};
 use crate::measure::{Measure, Source};
 use crate::store::{Counts, Minute, Span, StoreError, Sufficient, Summary, UnitRecord};
 use crate::sums::Sums;
 use crate::unit::UnitKey;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::BTreeMap;
 
 pub(in crate::sqlite) fn sufficient(
     connection: &Connection,
@@ -21,9 +24,9 @@ pub(in crate::sqlite) fn sufficient(
         None if is_known(connection, &source)? => Measure::of(source),
         None => return Err(StoreError::UnknownMeasure(name.to_owned())),
     };
-    let units = days(connection, experiment, UNITS)?;
-    let contributed = days(connection, experiment, &measure_name(name))?;
-    let mut variants = arms(units, &contributed, measure.denominator.is_some());
+    let found = days(connection, experiment, &asked(name))?;
+    let summed = Summed::of(name, found);
+    let mut variants = arms(&summed, measure.denominator.is_some());
     let mut query = connection.prepare_cached(
         "SELECT v.text, s.data FROM sketches s JOIN names v ON v.number = s.variant
          WHERE s.experiment = (SELECT number FROM names WHERE text = ?1)
@@ -49,24 +52,31 @@ fn is_known(connection: &Connection, source: &Source) -> Result<bool, StoreError
     Ok(query.query_row([source.name()], |row| row.get(0))?)
 }
 
-fn days(connection: &Connection, experiment: &str, measure: &str) -> Result<Days, StoreError> {
+/// The sums of these names, by variant and day.
+fn days(
+    connection: &Connection,
+    experiment: &str,
+    names: &[String],
+) -> Result<BTreeMap<String, Days>, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT v.text, s.day, s.n, s.x, s.xx, s.y, s.yy, s.xy, s.c, s.cc, s.xc, s.yc
-         FROM sums s JOIN names v ON v.number = s.variant
+        "SELECT m.text, v.text, s.day, s.n, s.x, s.xx, s.y, s.yy, s.xy, s.c, s.cc, s.xc, s.yc
+         FROM sums s JOIN names m ON m.number = s.measure JOIN names v ON v.number = s.variant
          WHERE s.experiment = (SELECT number FROM names WHERE text = ?1)
-           AND s.measure = (SELECT number FROM names WHERE text = ?2)",
+           AND s.measure IN (SELECT number FROM names
+                WHERE text IN (SELECT value FROM json_each(?2)))",
     )?;
-    let rows = query.query_map([experiment, measure], |row| {
+    let mut rows = query.query([experiment, &serde_json::json!(names).to_string()])?;
+    let mut found: BTreeMap<String, Days> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
         let mut parts = [0.0; 9];
-        for (part, column) in parts.iter_mut().zip(3..) {
+        for (part, column) in parts.iter_mut().zip(4..) {
             *part = row.get(column)?;
         }
-        Ok((
-            (row.get(0)?, row.get(1)?),
-            Sums::from_parts(row.get(2)?, parts),
-        ))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        let sums = Sums::from_parts(row.get(3)?, parts);
+        let days = found.entry(row.get(0)?).or_default();
+        days.insert((row.get(1)?, row.get(2)?), sums);
+    }
+    Ok(found)
 }
 
 pub(in crate::sqlite) fn summary(
@@ -90,9 +100,13 @@ pub(in crate::sqlite) fn summary(
             orphans: row.get(7)?,
         })
     });
+    let counted = [UNITS, CONTAMINATED, STRAYED].map(str::to_owned);
+    let mut found = days(connection, experiment, &counted)?;
+    let mut units = |name| units_by_variant(found.remove(name).unwrap_or_default());
     Ok(Summary {
-        units: units_by_variant(days(connection, experiment, UNITS)?),
-        contaminated: units_by_variant(days(connection, experiment, CONTAMINATED)?),
+        units: units(UNITS),
+        contaminated: units(CONTAMINATED),
+        strayed: units(STRAYED),
         counts: counts.optional()?.unwrap_or_default(),
         behind,
     })
