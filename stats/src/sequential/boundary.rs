@@ -110,7 +110,8 @@ fn from_spent(times: &[f64], spent: &[f64], sides: Sides) -> Vec<Boundary> {
             },
         });
         if let Some(next) = next {
-            let upper = z * time.sqrt();
+            // Where there is nothing to spend nothing stops, but what is far out still counts for what comes later.
+            let upper = z.min(FARTHEST) * time.sqrt();
             let lower = if sides == Sides::Both {
                 -upper
             } else {
@@ -213,6 +214,36 @@ mod tests {
             (without[1].z - with[2].z).abs() < 1e-7,
             "{without:?} {with:?}"
         );
+    }
+
+    #[test]
+    fn a_boundary_far_out_is_the_quantile_of_what_it_spends() {
+        // That early nothing has been stopped before that could cross here: to 1e-16 it is a single look's boundary.
+        let times = [0.01, 0.02, 0.05, 0.5, 1.0];
+        let found = boundaries(&times, Spending::ObrienFleming, 0.025, Sides::Both).unwrap();
+        for (boundary, before) in found.iter().zip([0.0, found[0].spent, found[1].spent]) {
+            let spends = boundary.spent - before;
+            let z = upper_quantile(spends);
+            assert!((boundary.z - z).abs() < 1e-12 * z, "{boundary:?} {z}");
+            let p = boundary.nominal_p / (2.0 * spends);
+            assert!((p - 1.0).abs() < 1e-10, "{boundary:?} {p}");
+        }
+    }
+
+    #[test]
+    fn a_level_far_out_is_spent_by_the_end_though_the_first_looks_may_spend_nothing() {
+        // Paths that get there are then far out early, where no bound is.
+        let times = [0.25, 0.5, 0.75, 1.0];
+        for probit in [20.0, 26.0, 32.0, 36.0] {
+            let alpha = normal::sf(probit);
+            let found = boundaries(&times, Spending::ObrienFleming, alpha, Sides::Both).unwrap();
+            assert!(found[0].z.is_infinite());
+            let last = found[3].z;
+            assert!(
+                (probit..probit + 1e-6).contains(&(last + 1e-9)),
+                "{probit}: {last}"
+            );
+        }
     }
 
     #[test]
