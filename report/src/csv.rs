@@ -1,33 +1,40 @@
-//! Results as a table for a spreadsheet (RFC 4180): a line for each metric and variant, the control's too.
+//! Results as a table for a spreadsheet (RFC 4180): a line for each view, metric and variant, the control's too.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
-use watershed_stats::results::{ArmResult, Comparison, MetricResult, Results};
+use watershed_stats::results::{ArmResult, Comparison, MetricResult, Results, View};
 
-const HEAD: &str = "metric,role,type,variant,n,mean,standard_error,effect,effect_lower,effect_upper,relative,relative_lower,\
+const HEAD: &str = "view,metric,role,type,variant,n,mean,standard_error,effect,effect_lower,effect_upper,relative,relative_lower,\
 relative_upper,p,p_adjusted,chance_to_beat,power,verdict,reasons\r\n";
 
-/// The table. Numbers are written so that they read back exactly; what there is not is empty.
+/// The table of the results that decide, and of the second view where there is one. Numbers are written so that they
+/// read back exactly; what there is not is empty.
 #[must_use]
-pub fn csv(results: &Results) -> String {
+pub fn csv(results: &Results, served: Option<&Results>) -> String {
     let mut text = String::from(HEAD);
-    for metric in results.metrics.iter().chain(&results.guardrails) {
-        for arm in &metric.arms {
-            let comparison = metric
-                .comparisons
-                .iter()
-                .find(|comparison| comparison.variant == arm.variant);
-            row(&mut text, metric, arm, comparison);
+    for results in [results].into_iter().chain(served) {
+        let view = match results.view {
+            View::IntentToTreat => "intent_to_treat",
+            View::Served => "served",
+        };
+        for metric in results.metrics.iter().chain(&results.guardrails) {
+            for arm in &metric.arms {
+                row(&mut text, view, metric, arm);
+            }
         }
     }
     text
 }
 
-fn row(text: &mut String, metric: &MetricResult, arm: &ArmResult, with: Option<&Comparison>) {
+fn row(text: &mut String, view: &str, metric: &MetricResult, arm: &ArmResult) {
+    let of_arm = |it: &&Comparison| it.variant == arm.variant;
+    let with = metric.comparisons.iter().find(of_arm);
     let numbers = with.and_then(|comparison| comparison.numbers.as_ref());
     let absolute = numbers.map(|it| it.absolute);
     let relative = numbers.and_then(|it| it.relative);
     let optional = |value: Option<f64>| value.map(|it| it.to_string()).unwrap_or_default();
     let fields = [
+        view.into(),
         field(&metric.metric),
         metric.role.name().into(),
         metric.kind.clone(),
@@ -51,17 +58,22 @@ fn row(text: &mut String, metric: &MetricResult, arm: &ArmResult, with: Option<&
     let _ = write!(text, "{}\r\n", fields.join(","));
 }
 
-/// Quoted where it must be. What a spreadsheet would take for a formula gets an apostrophe before it.
+/// Text as a field: what a spreadsheet would take for a formula gets an apostrophe before it.
 fn field(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        quoted(&format!("'{text}")).into_owned()
     } else {
-        text.to_owned()
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
+        quoted(text).into_owned()
+    }
+}
+
+/// A field of CSV (RFC 4180): in quotes where it could be taken for more than one.
+#[must_use]
+pub fn quoted(field: &str) -> Cow<'_, str> {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\"")).into()
     } else {
-        text
+        field.into()
     }
 }
 

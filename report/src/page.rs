@@ -62,7 +62,9 @@ pub fn html(page: &Page<'_>) -> String {
 const fn view(view: View) -> &'static str {
     match view {
         View::IntentToTreat => "by the variant that units were assigned (intent to treat)",
-        View::Served => "by the variant that served units (per protocol)",
+        View::Served => {
+            "only units that nothing but their assigned variant answered (per protocol)"
+        }
     }
 }
 
@@ -120,7 +122,8 @@ fn metrics(out: &mut String, page: &Page<'_>, title: &str, id: &str, metrics: &[
         let _ = writeln!(out, "<h3>{}</h3>", escape(&metric.metric));
         let _ = writeln!(out, "<p class=\"soft\">{}</p>", about(metric));
         table(out, metric, &page.results.control);
-        out.push_str(&series::plot(&format!("{id}s"), metric));
+        out.push_str(&series::over_time(&format!("{id}s"), metric));
+        out.push_str(&series::by_age(&format!("{id}a"), metric));
         let shown = page
             .distributions
             .iter()
@@ -259,7 +262,7 @@ fn second_view(out: &mut String, served: &Results) {
     let _ = writeln!(
         out,
         "<section aria-labelledby=\"served\">\n<h2 id=\"served\">Second view: {}</h2>\n\
-         <p class=\"soft\">Who was served by a variant is not randomised, so this view does not decide.</p>",
+         <p class=\"soft\">Who is left out is not left to chance, so this view does not decide.</p>",
         view(served.view)
     );
     for metric in served.metrics.iter().chain(&served.guardrails) {

@@ -71,11 +71,11 @@ fn a_split_that_went_wrong_says_so_before_all_else() {
 
 #[test]
 fn a_table_has_a_line_for_each_metric_and_variant() {
-    let text = csv(&results("planned-look"));
+    let text = csv(&results("planned-look"), None);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 4);
     assert!(
-        lines[1].starts_with("answer_rating,primary,mean,a,10060,3.71"),
+        lines[1].starts_with("intent_to_treat,answer_rating,primary,mean,a,10060,3.71"),
         "{text}"
     );
     assert!(lines[1].contains(",winner,"), "{text}");
@@ -88,6 +88,18 @@ fn a_table_has_a_line_for_each_metric_and_variant() {
             .all(|line| line.split(',').count() == columns),
         "{text}"
     );
+}
+
+#[test]
+fn the_second_view_has_lines_of_its_own() {
+    let results = results("planned-look");
+    let served = Results {
+        view: View::Served,
+        ..results.clone()
+    };
+    let text = csv(&results, Some(&served));
+    let of = |view: &str| text.lines().filter(|it| it.starts_with(view)).count();
+    assert_eq!((of("intent_to_treat,"), of("served,")), (3, 3));
 }
 
 #[test]

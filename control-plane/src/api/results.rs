@@ -11,7 +11,7 @@ use super::request::{Asked, Name};
 use crate::auth::Role;
 use crate::evidence::desk::Desk;
 use crate::model::{Key, Kind};
-use crate::results::{self, Found, LeftOut, UNITS, Wanted, phases};
+use crate::results::{self, Found, LeftOut, Seen, UNITS, Wanted, phases};
 use crate::store::Store;
 use crate::store::audit::{Filter, Record};
 use axum::Json;
@@ -21,7 +21,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use watershed_evidence::StoreError;
-use watershed_stats::results::{Method, Plan, Results, Telemetry};
+use watershed_stats::results::{Method, Plan, Results, Telemetry, View};
 
 /// The most changes of an experiment that are read.
 const MOST_CHANGES: u32 = 10_000;
@@ -63,11 +63,26 @@ struct Shown {
     /// What became of entries and outcomes.
     #[schemars(schema_with = "object")]
     counts: watershed_evidence::store::Counts,
+    /// Units of which a request was given another variant, or answered by another cluster than the variant's.
+    strayed: BTreeMap<String, u64>,
     /// What is not in the results, and why.
     left_out: LeftOut,
     /// Trust first, then metrics and guardrails; nothing before anybody was assigned.
     #[schemars(schema_with = "object_or_null")]
     results: Option<Results>,
+    /// The second view, per protocol: the same without units that strayed. It does not decide, as who strays is
+    /// not left to chance. Nothing where no unit strayed.
+    served: Option<Served>,
+}
+
+/// The second view.
+#[derive(Serialize, JsonSchema)]
+struct Served {
+    /// What is not in it, and why.
+    left_out: LeftOut,
+    /// As the results.
+    #[schemars(schema_with = "object")]
+    results: Results,
 }
 
 fn object(_: &mut SchemaGenerator) -> Schema {
@@ -110,24 +125,38 @@ async fn get(
         arrived: it.arrived,
     });
     let stretches = phases::stretches(&changes(&api.store, &key).await?);
-    let results = if stretches.is_empty() {
-        None
-    } else {
-        let asked = (plan, wanted.as_slice());
-        let evidence = results::evidence(experiment, asked, &stretches, &found, &mut left_out);
-        let results = watershed_stats::results::of(&evidence);
-        Some(results.map_err(|fault| Problem::malformed(fault.to_string()))?)
+    let now = (api.clock)();
+    let of_view = |view, found: &Found, left_out: &mut LeftOut| {
+        let seen = Seen {
+            stretches: &stretches,
+            view,
+            now,
+        };
+        let asked = (plan.clone(), wanted.as_slice());
+        let evidence = results::evidence(experiment, asked, seen, found, left_out);
+        watershed_stats::results::of(&evidence).map_err(|it| Problem::malformed(it.to_string()))
     };
+    let (mut results, mut served) = (None, None);
+    if !stretches.is_empty() {
+        results = Some(of_view(View::IntentToTreat, &found, &mut left_out)?);
+        if let Some(found) = results::served(&found) {
+            let mut left_out = LeftOut::default();
+            let results = of_view(View::Served, &found, &mut left_out)?;
+            served = Some(Served { left_out, results });
+        }
+    }
     let summary = found.summary;
     Ok(Json(Shown {
         experiment: key,
-        at: (api.clock)(),
+        at: now,
         behind: summary.behind,
         units: summary.units,
         contaminated: summary.contaminated,
         counts: summary.counts,
+        strayed: summary.strayed,
         left_out,
         results,
+        served,
     }))
 }
 

@@ -53,27 +53,30 @@ pub(super) async fn shown(args: &ResultsArgs) -> anyhow::Result<String> {
     if args.json {
         return Ok(serde_json::to_string_pretty(&answer)? + "\n");
     }
-    let results = answer.get("results").cloned().unwrap_or_default();
-    let results: Option<Results> =
-        serde_json::from_value(results).context("the results have another shape")?;
-    let Some(results) = results else {
+    let Some(results) = read(answer.get("results"))? else {
         return Ok("nobody was assigned yet\n".to_owned());
     };
+    let served = read(answer.pointer("/served/results"))?;
     if args.csv {
-        return Ok(csv(&results));
+        return Ok(csv(&results, served.as_ref()));
     }
     if let Some(file) = &args.html {
         let page = html(&Page {
             experiment: &args.experiment,
             computed: text(&answer, "at"),
             results: &results,
-            served: None,
+            served: served.as_ref(),
             distributions: &[],
         });
         std::fs::write(file, page).with_context(|| format!("write {}", file.display()))?;
         return Ok(format!("wrote {}\n", file.display()));
     }
-    Ok(told(&answer, &results))
+    Ok(told(&answer, &results, served.as_ref()))
+}
+
+fn read(results: Option<&Value>) -> anyhow::Result<Option<Results>> {
+    let results = results.cloned().unwrap_or_default();
+    serde_json::from_value(results).context("the results have another shape")
 }
 
 impl ResultsArgs {
@@ -91,8 +94,8 @@ impl ResultsArgs {
     }
 }
 
-/// Trust first, then metric by metric.
-fn told(answer: &Value, results: &Results) -> String {
+/// Trust first, then metric by metric, then the second view.
+fn told(answer: &Value, results: &Results, served: Option<&Results>) -> String {
     let mut out = String::new();
     let trusted = if results.trust.valid { "yes" } else { "NO" };
     let _ = writeln!(out, "trusted: {trusted}");
@@ -112,6 +115,29 @@ fn told(answer: &Value, results: &Results) -> String {
             cell(answer, "behind")
         );
     }
+    out.push_str(&table(results));
+    reasons(&mut out, results);
+    left_out(&mut out, answer.get("left_out"));
+    if let Some(served) = served {
+        let _ = writeln!(
+            out,
+            "\nsecond view, per protocol: without the units that another variant answered too. Who they are is not\n\
+             left to chance, so this view does not decide."
+        );
+        out.push_str(&table(served));
+        left_out(&mut out, answer.pointer("/served/left_out"));
+        out.push('\n');
+    }
+    let method = &results.method;
+    let _ = writeln!(
+        out,
+        "method: {}, alpha {}, {}",
+        method.name, method.alpha, method.adjustment
+    );
+    out
+}
+
+fn table(results: &Results) -> String {
     let mut table = Table::new([
         "METRIC", "FOR", "VARIANT", "N", "VALUE", "EFFECT", "RELATIVE", "P", "VERDICT",
     ]);
@@ -136,16 +162,7 @@ fn told(answer: &Value, results: &Results) -> String {
             ]);
         }
     }
-    out.push_str(&table.text());
-    reasons(&mut out, results);
-    left_out(&mut out, answer);
-    let method = &results.method;
-    let _ = writeln!(
-        out,
-        "method: {}, alpha {}, {}",
-        method.name, method.alpha, method.adjustment
-    );
-    out
+    table.text()
 }
 
 fn reasons(out: &mut String, results: &Results) {
@@ -156,11 +173,20 @@ fn reasons(out: &mut String, results: &Results) {
                 let _ = writeln!(out, "{} {}: {reason}", metric.metric, comparison.variant);
             }
         }
+        for flag in &metric.flags {
+            let _ = writeln!(
+                out,
+                "{} {}: {}",
+                metric.metric,
+                word(flag.name),
+                flag.detail
+            );
+        }
     }
 }
 
-fn left_out(out: &mut String, answer: &Value) {
-    let Some(left_out) = answer.get("left_out") else {
+fn left_out(out: &mut String, left_out: Option<&Value>) {
+    let Some(left_out) = left_out else {
         return;
     };
     let fields = |field: &str| left_out.get(field).and_then(Value::as_object).cloned();

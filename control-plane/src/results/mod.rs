@@ -2,7 +2,9 @@
 //! evidence's sums together as the statistics take them. Pure; asking the store is the API's, and every
 //! number is [`watershed_stats::results`]'s.
 
+mod ages;
 pub mod phases;
+mod served;
 
 use crate::model::metric::{Direction, Measure, MetricDesign};
 use crate::model::{Experiment, Key, Model};
@@ -11,6 +13,7 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use phases::Stretch;
 use schemars::JsonSchema;
 use serde::Serialize;
+pub use served::served;
 use std::collections::BTreeMap;
 use watershed_evidence::sketch::Sketch;
 use watershed_evidence::store::{Arm, Sufficient, Summary};
@@ -80,12 +83,23 @@ pub fn wanted(model: &Model, experiment: &Experiment, left_out: &mut LeftOut) ->
     wanted
 }
 
+/// When, and by which variant, units are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The stretches between changes of weights.
+    pub stretches: &'a [Stretch],
+    /// By which variant.
+    pub view: stats::View,
+    /// The present.
+    pub now: Timestamp,
+}
+
 /// What the statistics are asked.
 #[must_use]
 pub fn evidence(
     experiment: &Experiment,
     (plan, wanted): (stats::Plan, &[Wanted]),
-    stretches: &[Stretch],
+    seen: Seen<'_>,
     found: &Found,
     left_out: &mut LeftOut,
 ) -> stats::Evidence {
@@ -100,7 +114,7 @@ pub fn evidence(
         .position(|variant| experiment.design.control == **variant);
     let shape = Shape {
         variants: &variants,
-        stretches,
+        seen,
     };
     let counted = found.sums.get(UNITS);
     let phases = shape.phases(counted, left_out);
@@ -120,6 +134,7 @@ pub fn evidence(
                         .minimum_effect
                         .map(|it| stats::MinimumEffect::Relative(it.get())),
                     data,
+                    ages: shape.ages(sums),
                 }),
                 Err(why) => drop(left_out.metrics.insert(metric.key.to_string(), why)),
             },
@@ -131,7 +146,7 @@ pub fn evidence(
     }
     stats::Evidence {
         control: control.unwrap_or_default(),
-        view: stats::View::IntentToTreat,
+        view: seen.view,
         plan,
         phases,
         telemetry: found.telemetry,
@@ -146,7 +161,7 @@ pub fn evidence(
 #[derive(Clone, Copy)]
 struct Shape<'a> {
     variants: &'a [String],
-    stretches: &'a [Stretch],
+    seen: Seen<'a>,
 }
 
 impl Shape<'_> {
@@ -160,8 +175,8 @@ impl Shape<'_> {
             let weight = stretch.weights.get(variant).copied().unwrap_or_default() as f64;
             weight
         };
-        let mut phases: Vec<stats::Phase> = self
-            .stretches
+        let stretches = self.seen.stretches;
+        let mut phases: Vec<stats::Phase> = stretches
             .iter()
             .map(|stretch| stats::Phase {
                 weights: self.variants.iter().map(|it| weight(stretch, it)).collect(),
@@ -171,7 +186,7 @@ impl Shape<'_> {
         for (place, variant) in self.variants.iter().enumerate() {
             for (day, sums) in arm(counted, variant).into_iter().flat_map(|arm| &arm.days) {
                 let units = u64::try_from(sums.n).unwrap_or_default();
-                let phase = phases::of_day(self.stretches, *day);
+                let phase = phases::of_day(stretches, *day);
                 let phase = phase.and_then(|phase| phases.get_mut(phase));
                 match phase.and_then(|phase| phase.units.get_mut(place)) {
                     Some(sum) => *sum = sum.saturating_add(units),
@@ -200,7 +215,11 @@ impl Shape<'_> {
             Measure::Proportion(_) => stats::Data::Proportion { slices: slices() },
             Measure::Ratio { .. } => stats::Data::Ratio { slices: slices() },
             Measure::Quantile { at, .. } => {
-                if self.stretches.len() > 1 {
+                if self.seen.view == stats::View::Served {
+                    let why = "single values are not kept by who served them";
+                    return Err(why.to_owned());
+                }
+                if self.seen.stretches.len() > 1 {
                     let why = "single values are not kept by phase, and weights have changed";
                     return Err(why.to_owned());
                 }
@@ -225,7 +244,7 @@ impl Shape<'_> {
             .collect();
         let slice = |day: i32| {
             Some(stats::Slice {
-                phase: phases::of_day(self.stretches, day)?,
+                phase: phases::of_day(self.seen.stretches, day)?,
                 day: date(day).map(|date| date.to_string()),
                 arms: self
                     .variants

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Seconds of a day, UTC.
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 
 /// Weights, and from when to when units were assigned by them.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -165,6 +165,9 @@ pub struct MetricResult {
     /// The effects with all units up to a day, where days were given.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub series: Vec<DayResult>,
+    /// The effects by the days since units were first exposed, where that is measured.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub by_age: Vec<AgeResult>,
 }
 
 /// A variant by itself.
@@ -245,6 +248,19 @@ pub struct EffectInterval {
     pub upper: f64,
 }
 
+impl EffectInterval {
+    /// As many standard errors to both sides of an estimate.
+    pub(super) fn around(estimate: f64, standard_error: f64, multiplier: f64) -> Self {
+        let half = standard_error * multiplier;
+        Self {
+            estimate,
+            standard_error,
+            lower: estimate - half,
+            upper: estimate + half,
+        }
+    }
+}
+
 /// What to do with a treatment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -284,4 +300,13 @@ pub struct DayResult {
     pub effects: Vec<Option<EffectInterval>>,
     /// Units of all variants up to then.
     pub units: f64,
+}
+
+/// The effects on units that were first exposed that many days before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgeResult {
+    /// Days since first exposure, from 0.
+    pub day: u32,
+    /// For each treatment its effect on that day, with an interval for that day alone; none where there was too little.
+    pub effects: Vec<Option<EffectInterval>>,
 }

@@ -55,7 +55,7 @@ pub(super) fn all(evidence: &Evidence) -> Result<Trust> {
     })
 }
 
-fn unknown(name: CheckName, detail: impl Into<String>) -> Check {
+pub(super) fn unknown(name: CheckName, detail: impl Into<String>) -> Check {
     Check {
         name,
         status: Status::Unknown,

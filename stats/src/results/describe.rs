@@ -62,7 +62,7 @@ pub(super) fn method(
         notes.push("Quantiles: standard errors from intervals by order statistics, single values taken as independent.".into());
     }
     if evidence.view == View::Served {
-        notes.push("Units are counted by the variant that served them, which is not randomised: a second view, not the one that decides.".into());
+        notes.push("Only units that nothing but their assigned variant answered: who that leaves is not randomised. A second view, not the one that decides.".into());
     }
     MethodUsed {
         name: name.into(),
@@ -74,7 +74,46 @@ pub(super) fn method(
         plan_reached,
         spending,
         looks,
-        critical_value: judge.critical,
+        critical_value: judge.critical(),
         notes,
+    }
+}
+
+/// Four significant digits, without an exponent where it is readable so.
+pub(super) fn short(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let mut digits = 3;
+    let mut scale = 1.0;
+    while digits < 7 && size != 0.0 && size < scale {
+        (digits, scale) = (digits + 1, scale / 10.0);
+    }
+    while digits > 0 && size >= 10.0 * scale {
+        (digits, scale) = (digits - 1, scale * 10.0);
+    }
+    format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn numbers_in_words_have_four_digits() {
+        for (value, text) in [
+            (0.0, "0.000"),
+            (1.0, "1.000"),
+            (-0.198_12, "-0.1981"),
+            (0.001_020_9, "0.001021"),
+            (0.000_123_456, "0.0001235"),
+            (12.345_6, "12.35"),
+            (123_456.0, "123456"),
+            (1.5e-9, "1.500e-9"),
+            (2.5e7, "2.500e7"),
+        ] {
+            assert_eq!(short(value), text);
+        }
     }
 }

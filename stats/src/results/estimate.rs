@@ -80,7 +80,8 @@ impl Table {
         }
     }
 
-    fn of_slices(kind: Kind, slices: &[Slice], phases: usize, variants: usize) -> Result<Self> {
+    /// These slices added up, by phase.
+    pub fn of_slices(kind: Kind, slices: &[Slice], phases: usize, variants: usize) -> Result<Self> {
         let mut table = Self::empty(kind, phases, variants);
         for slice in slices {
             table.add(slice)?;

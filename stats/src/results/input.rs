@@ -41,7 +41,8 @@ pub enum View {
     /// By the variant that they were assigned, whatever served them: the view that decides.
     #[default]
     IntentToTreat,
-    /// By the variant that served them (per protocol). Who ends up there may differ from who was assigned.
+    /// Only units that nothing but the variant they were assigned has answered (per protocol). Who that leaves is not
+    /// randomised.
     Served,
 }
 
@@ -132,6 +133,10 @@ pub struct Metric {
     pub minimum_effect: Option<MinimumEffect>,
     /// The numbers.
     pub data: Data,
+    /// For the first, second, … day since their first exposure, the sums of what units had on that day: of a mean or a
+    /// proportion, over the units that are old enough. Empty where values have no such day.
+    #[serde(default)]
+    pub ages: Vec<Vec<Slice>>,
 }
 
 /// What a metric is for.

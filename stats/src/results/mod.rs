@@ -13,11 +13,14 @@ mod describe;
 mod estimate;
 mod input;
 mod judge;
+mod novelty;
+mod repeated;
+mod series;
 mod verdict;
 
 pub use answer::{
-    ArmResult, ArmUnits, Check, CheckName, Comparison, DayResult, EffectInterval, MethodUsed,
-    MetricResult, Numbers, PhaseUnits, Results, Status, Trust, Verdict,
+    AgeResult, ArmResult, ArmUnits, Check, CheckName, Comparison, DayResult, EffectInterval,
+    MethodUsed, MetricResult, Numbers, PhaseUnits, Results, Status, Trust, Verdict,
 };
 pub use input::{
     Data, Direction, Evidence, Method, Metric, MinimumEffect, Phase, Plan, QuantileArm, Role,
@@ -27,8 +30,9 @@ pub use input::{
 use crate::distribution::normal;
 use crate::many::{Adjustment, adjust};
 use crate::{Result, StatsError, check};
-use estimate::{Contrast, Kind, Table};
+use estimate::{Contrast, Table};
 use judge::{Judge, Judged};
+use novelty::ByAge;
 
 /// The results.
 ///
@@ -38,7 +42,7 @@ use judge::{Judge, Judged};
 pub fn of(evidence: &Evidence) -> Result<Results> {
     let shape = Shape::of(evidence)?;
     let judge = Judge::new(&evidence.plan)?;
-    let trust = checks::all(evidence)?;
+    let mut trust = checks::all(evidence)?;
     let distrust: Vec<String> = trust
         .checks
         .iter()
@@ -50,6 +54,8 @@ pub fn of(evidence: &Evidence) -> Result<Results> {
         .iter()
         .map(|metric| JudgedMetric::of(metric, &shape, &judge))
         .collect::<Result<_>>()?;
+    let by_age = judged.iter().map(|it| &it.by_age);
+    trust.checks.push(novelty::check(by_age));
     let how = evidence.plan.adjustment;
     let family = correct(&mut judged, how, |role| role != Role::Guardrail)?;
     let guardrail_family = correct(&mut judged, how, |role| role == Role::Guardrail)?;
@@ -178,6 +184,7 @@ struct JudgedMetric<'a> {
     arms: Vec<ArmResult>,
     comparisons: Vec<Result<Tested>>,
     series: Vec<DayResult>,
+    by_age: ByAge,
 }
 
 impl<'a> JudgedMetric<'a> {
@@ -216,7 +223,12 @@ impl<'a> JudgedMetric<'a> {
             metric,
             arms,
             comparisons,
-            series: series(&metric.data, &table, shape, judge)?,
+            series: series::of(&metric.data, &table, shape, judge)?,
+            by_age: ByAge::of(
+                metric,
+                (phases, variants),
+                (evidence.control, evidence.plan.alpha),
+            )?,
         })
     }
 
@@ -226,6 +238,7 @@ impl<'a> JudgedMetric<'a> {
             arms: Vec::new(),
             comparisons: shape.treatments().map(|_| Err(error)).collect(),
             series: Vec::new(),
+            by_age: ByAge::default(),
         }
     }
 
@@ -265,9 +278,11 @@ impl<'a> JudgedMetric<'a> {
             Data::Ratio { .. } => ("ratio", None),
             Data::Quantile { q, .. } => ("quantile", Some(*q)),
         };
+        let treatments: Vec<&String> = shape.treatments().map(|(_, key)| key).collect();
         let flags = comparisons
             .iter()
             .filter_map(|it| checks::twyman(&it.variant, it.numbers.as_ref()?.relative?))
+            .chain(self.by_age.flags(&treatments))
             .collect();
         MetricResult {
             metric: metric.key.clone(),
@@ -280,6 +295,7 @@ impl<'a> JudgedMetric<'a> {
             comparisons,
             flags,
             series: self.series,
+            by_age: self.by_age.days,
         }
     }
 }
@@ -313,74 +329,13 @@ fn arm_result(table: &Table, place: usize, variant: &str) -> ArmResult {
     }
 }
 
-/// The effects with all units up to each day.
-fn series(
-    data: &Data,
-    table: &Table,
-    shape: &Shape<'_>,
-    judge: &Judge<'_>,
-) -> Result<Vec<DayResult>> {
-    let (Data::Mean { slices, .. } | Data::Proportion { slices } | Data::Ratio { slices }) = data
-    else {
-        return Ok(Vec::new());
-    };
-    let mut days: Vec<(&String, &Slice)> = slices
-        .iter()
-        .filter_map(|slice| slice.day.as_ref().map(|day| (day, slice)))
-        .collect();
-    if days.len() < slices.len() || days.is_empty() {
-        return Ok(Vec::new());
-    }
-    days.sort_by_key(|(day, _)| *day);
-    let evidence = shape.evidence;
-    let kind = table.kind().unwrap_or(Kind::Proportion);
-    let mut so_far = Table::empty(kind, evidence.phases.len(), evidence.variants.len());
-    let mut found = Vec::new();
-    for of_day in days.chunk_by(|(a, _), (b, _)| a == b) {
-        for (_, slice) in of_day {
-            so_far.add(slice)?;
-        }
-        let Some((day, _)) = of_day.first() else {
-            continue;
-        };
-        let effects = shape
-            .treatments()
-            .map(|(treatment, _)| {
-                let contrast = so_far.contrast(evidence.control, treatment).ok()?;
-                let judged = judge.of(&contrast, shape.planned_share(treatment)).ok()?;
-                Some(absolute(&contrast, &judged))
-            })
-            .collect();
-        let units = so_far.total();
-        found.push(DayResult {
-            day: (*day).clone(),
-            effects,
-            units: if units.is_finite() { units } else { 0.0 },
-        });
-    }
-    Ok(found)
-}
-
-fn interval(estimate: f64, standard_error: f64, multiplier: f64) -> EffectInterval {
-    let half = standard_error * multiplier;
-    EffectInterval {
-        estimate,
-        standard_error,
-        lower: estimate - half,
-        upper: estimate + half,
-    }
-}
-
-fn absolute(contrast: &Contrast, judged: &Judged) -> EffectInterval {
-    interval(
-        contrast.difference,
-        contrast.standard_error,
-        judged.multiplier,
-    )
+fn absolute(contrast: &Contrast, multiplier: f64) -> EffectInterval {
+    EffectInterval::around(contrast.difference, contrast.standard_error, multiplier)
 }
 
 fn numbers(tested: &Tested, metric: &Metric) -> Numbers {
     let (contrast, judged) = (&tested.contrast, &tested.judged);
+    let multiplier = judged.interval.value;
     let toward_better = metric.direction.sign() * contrast.difference / contrast.standard_error;
     let power = metric.minimum_effect.and_then(|effect| {
         let effect = match effect {
@@ -388,24 +343,22 @@ fn numbers(tested: &Tested, metric: &Metric) -> Numbers {
             MinimumEffect::Relative(share) => share * contrast.control_mean.abs(),
         };
         let shift = effect / contrast.standard_error;
-        (shift > 0.0).then(|| {
-            normal::sf(judged.multiplier - shift) + normal::cdf(-judged.multiplier - shift)
-        })
+        (shift > 0.0).then(|| normal::sf(multiplier - shift) + normal::cdf(-multiplier - shift))
     });
     Numbers {
         n: contrast.n,
-        absolute: absolute(contrast, judged),
+        absolute: absolute(contrast, multiplier),
         relative: contrast
             .relative
-            .map(|(estimate, error)| interval(estimate, error, judged.multiplier)),
+            .map(|(estimate, error)| EffectInterval::around(estimate, error, multiplier)),
         p: judged.log_p.exp(),
         log_p: judged.log_p,
         p_adjusted: tested.p_adjusted,
         chance_to_beat: normal::cdf(toward_better),
         power,
         degrees_of_freedom: contrast.degrees_of_freedom,
-        multiplier: judged.multiplier,
-        tuned_to: judged.tuned_to,
+        multiplier,
+        tuned_to: judged.interval.tuned_to,
         variance_reduction: contrast.variance_reduction,
         phases_left_out: contrast.left_out.clone(),
     }

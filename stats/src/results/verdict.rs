@@ -2,6 +2,7 @@
 //! family; what is not significant is ruled out by the interval or goes on.
 
 use super::answer::{EffectInterval, Numbers, Verdict};
+use super::describe::short;
 use super::input::{Direction, MinimumEffect, Role};
 
 /// Below this many units in an arm, tests that hold asymptotically are not trusted with a verdict.
@@ -48,8 +49,9 @@ pub(super) fn of(numbers: &Numbers, grounds: &Grounds<'_>) -> (Verdict, Vec<Stri
             (Verdict::Loser, "worse")
         };
         let mut reasons = vec![format!(
-            "it is {word}: adjusted p {:.3e} is at most {}",
-            numbers.p_adjusted, grounds.alpha
+            "it is {word}: adjusted p {} is at most {}",
+            short(numbers.p_adjusted),
+            grounds.alpha
         )];
         if ruled_out(numbers, grounds, true) == Some(true) {
             reasons.push("the effect is smaller than the smallest that matters".into());

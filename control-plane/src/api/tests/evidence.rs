@@ -191,7 +191,7 @@ fn arm(n: i64, value: f64) -> Arm {
     Arm {
         sums,
         days,
-        values: Sketch::default(),
+        ..Arm::default()
     }
 }
 
@@ -251,6 +251,53 @@ async fn results_say_who_won_and_what_they_rest_on() {
         .get("/v1/experiments/gone/results")
         .await
         .problem(404);
+}
+
+#[tokio::test]
+async fn units_that_strayed_are_in_the_first_view_and_not_in_the_second() {
+    let server = Server::filled().await;
+    let metric = json!({"type": "mean", "direction": "increase"});
+    server.put("/v1/metrics/score", &metric).await;
+    let p95 = json!({"type": "quantile", "quantile": 0.95, "direction": "decrease"});
+    server.put("/v1/metrics/slow", &p95).await;
+    let mut spec = stamping(1_000);
+    spec["primary_metric"] = "score".into();
+    spec["guardrails"] = json!(["slow"]);
+    spec["owner"] = "somebody".into();
+    spec["decision_date"] = "2026-03-31".into();
+    server.put("/v1/experiments/x", &spec).await;
+    server.json("POST", "/v1/experiments/x/start", "").await;
+    let (a, b) = (&spec["variants"][0]["key"], &spec["variants"][1]["key"]);
+    let [a, b] = [a, b].map(|it| it.as_str().unwrap().to_owned());
+    let sufficient = || {
+        let mut treated = arm(3_000, 2.0);
+        treated.strayed = [(20_484, arm(30, 2.0).sums)].into();
+        // As much on the first day as on all.
+        treated.ages = vec![treated.days.clone()];
+        Sufficient {
+            measure: Measure::of(Source::Outcome("score".to_owned())),
+            variants: [(a.clone(), arm(7_000, 1.0)), (b.clone(), treated)].into(),
+            behind: 0,
+        }
+    };
+    let kept = ["requests", "score", "slow"].map(|name| (name.to_owned(), sufficient()));
+    server.kept.sums.lock().unwrap().extend(kept);
+    let shown = server.get("/v1/experiments/x/results").await.json();
+    assert_eq!(shown["served"], Value::Null, "nobody strayed");
+    server.kept.summary.lock().unwrap().strayed = [(b.clone(), 30)].into();
+    let answer = server.get("/v1/experiments/x/results").await;
+    let shown = answer.json();
+    assert_eq!(shown["strayed"][&b], 30);
+    let units = |view: &Value| view["metrics"][0]["arms"][1]["n"].clone();
+    assert_eq!(units(&shown["results"]), 3_000.0, "{}", answer.text);
+    let served = &shown["served"];
+    assert_eq!(units(&served["results"]), 2_970.0);
+    assert_eq!(
+        (&shown["results"]["view"], &served["results"]["view"]),
+        (&"intent_to_treat".into(), &"served".into())
+    );
+    let why = &served["left_out"]["metrics"]["slow"];
+    assert_eq!(why, "single values are not kept by who served them");
 }
 
 #[tokio::test]
