@@ -1,6 +1,7 @@
-//! Goodness of fit: how well counts agree with the shares that they should have. Pure.
+//! Goodness of fit: how well counts agree with the shares that they should have. Pure; the test is the statistics'.
 
-use statrs::distribution::{ChiSquared, ContinuousCDF as _};
+use watershed_stats::StatsError;
+use watershed_stats::trust::srm;
 
 /// Pearson's chi-squared test of counts against shares.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,39 +16,24 @@ pub struct Fit {
 /// Tests `(expected share, count)` for each cell. A cell with no share is no cell.
 #[must_use]
 pub fn fit(cells: &[(f64, u64)]) -> Fit {
-    let total = float(cells.iter().map(|(_, count)| *count).sum());
-    let distance = |(share, count): &(f64, u64)| {
-        let expected = share * total;
-        let distance = float(*count) - expected;
-        match (expected > 0.0, count) {
-            (true, _) => distance * distance / expected,
-            (false, 0) => 0.0,
-            (false, _) => f64::INFINITY,
-        }
-    };
-    let chi_squared = cells.iter().map(distance).sum();
-    let shares = cells.iter().filter(|(share, _)| *share > 0.0).count();
-    Fit {
-        chi_squared,
-        p_value: upper_tail(chi_squared, shares),
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    let counts: Vec<f64> = cells.iter().map(|(_, count)| *count as f64).collect();
+    let shares: Vec<f64> = cells.iter().map(|(share, _)| *share).collect();
+    match srm::chi_squared(&counts, &shares) {
+        Ok(found) => Fit {
+            chi_squared: found.chi2,
+            p_value: found.p,
+        },
+        Err(StatsError::UnexpectedArm { .. }) => Fit {
+            chi_squared: f64::INFINITY,
+            p_value: 0.0,
+        },
+        // One cell, or nobody in any: that is what is expected, whatever happens.
+        Err(_) => Fit {
+            chi_squared: 0.0,
+            p_value: 1.0,
+        },
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a handful of cells")]
-fn upper_tail(statistic: f64, cells: usize) -> f64 {
-    if !statistic.is_finite() {
-        return 0.0;
-    }
-    // One cell holds everything, whatever happens.
-    if cells < 2 {
-        return 1.0;
-    }
-    ChiSquared::new((cells - 1) as f64).map_or(f64::NAN, |it| it.sf(statistic))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! is loaded, no script runs), [`csv`] a table for a spreadsheet. Both are text from [`Results`](watershed_stats::results::Results): what is computed is
 //! not decided here, and who asks for it is not known.
 //!
-//! Whatever came from outside (keys, units, details) is escaped in one place, `markup`.
+//! Whatever came from outside (keys, units, details) is escaped in one place, [`escape`], which other pages use too.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -21,5 +21,6 @@ mod markup;
 mod page;
 mod plot;
 
-pub use csv::csv;
+pub use csv::{csv, quoted as csv_quoted};
+pub use markup::escape;
 pub use page::{Distribution, Page, html};

@@ -1,7 +1,8 @@
 //! Text that is safe inside HTML and SVG, and numbers as people read them.
 
 /// Escapes text for an element's content or a quoted attribute.
-pub(crate) fn escape(text: &str) -> String {
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

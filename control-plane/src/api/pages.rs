@@ -10,6 +10,7 @@ use http::header;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
+use watershed_report::escape;
 
 /// The document. It is the same as long as the process runs.
 pub(super) static DOCUMENT: LazyLock<Value> =
@@ -55,13 +56,13 @@ fn page(document: &Value) -> String {
          <meta name=\"viewport\" content=\"width=device-width\"><title>Watershed API</title>\
          <style>{STYLE}</style></head><body>\n<h1>Watershed API</h1>\n<p>{}</p>\n\
          <p>For programs: <a href=\"openapi.json\">openapi.json</a></p>\n",
-        escaped(text(document, "/info/description"))
+        escape(text(document, "/info/description"))
     );
     let mut tag = "";
     for (path, method, operation) in operations(document) {
         let group = text(operation, "/tags/0");
         if group != tag {
-            let _ = writeln!(page, "<h2>{}</h2>", escaped(group));
+            let _ = writeln!(page, "<h2>{}</h2>", escape(group));
             tag = group;
         }
         write_operation(&mut page, path, method, operation);
@@ -71,11 +72,11 @@ fn page(document: &Value) -> String {
         .pointer("/components/schemas")
         .and_then(Value::as_object);
     for (name, schema) in schemas.into_iter().flatten() {
-        let name = escaped(name);
+        let name = escape(name);
         let _ = writeln!(
             page,
             "<details id=\"{name}\"><summary><b>{name}</b> {}</summary>{}</details>",
-            escaped(text(schema, "/description")),
+            escape(text(schema, "/description")),
             shown(schema)
         );
     }
@@ -109,8 +110,8 @@ fn write_operation(page: &mut String, path: &str, method: &str, operation: &Valu
         page,
         "<details><summary><code class=\"{method}\">{}</code> <code>{}</code> {} {role}</summary>",
         method.to_uppercase(),
-        escaped(path),
-        escaped(text(operation, "/summary")),
+        escape(path),
+        escape(text(operation, "/summary")),
     );
     for (title, part) in [
         ("Parameters", "/parameters"),
@@ -133,7 +134,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 /// JSON as it is, with a link at each reference to a schema.
 fn shown(value: &Value) -> String {
-    let json = escaped(&format!("{value:#}"));
+    let json = escape(&format!("{value:#}"));
     let mut linked = String::with_capacity(json.len());
     let mut rest = json.as_str();
     while let Some((before, after)) = rest.split_once(REFERENCE) {
@@ -146,10 +147,3 @@ fn shown(value: &Value) -> String {
 
 /// Where a reference begins, without the name.
 const REFERENCE: &str = "#/components/schemas/";
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use watershed_evidence::Exposure;
 use watershed_evidence::store::{Cursor, Page};
+use watershed_report::csv_quoted;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, JsonSchema)]
@@ -111,13 +112,9 @@ fn csv(text: &mut String, cursor: Cursor, it: &Exposure) {
     );
 }
 
-/// A field and its comma; in quotes where it could be taken for more than one.
+/// A field and its comma.
 fn quoted(text: &mut String, field: &str) {
-    if field.contains([',', '"', '\n', '\r']) {
-        let _ = write!(text, "\"{}\"", field.replace('"', "\"\""));
-    } else {
-        text.push_str(field);
-    }
+    text.push_str(&csv_quoted(field));
     text.push(',');
 }
 
