@@ -7,7 +7,7 @@ use crate::fixed::ratio::RatioSums;
 use crate::sequential::boundary::Sides;
 use crate::sequential::confidence_sequence::ConfidenceSequence;
 use crate::sequential::crossing::{Look, inflation};
-use crate::{Result, check};
+use crate::{Result, StatsError, check};
 
 /// The design of one comparison of several against the same control, so that the family's level is the design's
 /// (Bonferroni).
@@ -51,6 +51,59 @@ pub fn total_units(control_units: f64, treatments: u32, design: &Design) -> Resu
 /// Sums that are not finite, of fewer than two units, without a denominator, or contradictory.
 pub fn ratio_sd(past: &RatioSums) -> Result<f64> {
     Ok(past.unit_summary("past")?.variance.sqrt())
+}
+
+/// What a ratio metric divides by, of a unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Denominator {
+    /// Its mean.
+    pub mean: f64,
+    /// Its standard deviation.
+    pub sd: f64,
+    /// Its correlation with the numerator.
+    pub correlation: f64,
+}
+
+/// The standard deviation of a ratio metric's unit where the ratio, the numerator's standard deviation and the
+/// denominator are known: the root of `(s_m² + r² s_d² - 2 r ρ s_m s_d) / d²`.
+///
+/// # Errors
+/// What is not finite or out of range; a denominator of mean 0; parts that leave no variance.
+pub fn ratio_sd_of_parts(ratio: f64, numerator_sd: f64, denominator: Denominator) -> Result<f64> {
+    let Denominator {
+        mean,
+        sd,
+        correlation,
+    } = denominator;
+    check::finite([
+        ("ratio", ratio),
+        ("numerator_sd", numerator_sd),
+        ("denominator_mean", mean),
+        ("denominator_sd", sd),
+        ("correlation", correlation),
+    ])?;
+    check::non_negative("numerator_sd", numerator_sd)?;
+    check::non_negative("denominator_sd", sd)?;
+    check::range(
+        "correlation",
+        correlation.abs() <= 1.0,
+        "a number from -1 to 1",
+    )?;
+    if mean == 0.0 {
+        return Err(StatsError::ZeroDenominator {
+            input: "denominator_mean",
+        });
+    }
+    let part = ratio * sd;
+    // As a sum of squares: nothing cancels below zero.
+    let along = numerator_sd - correlation * part;
+    let across = (1.0 - correlation) * (1.0 + correlation) * part * part;
+    let variance = along * along + across;
+    if variance > 0.0 {
+        Ok(variance.sqrt() / mean.abs())
+    } else {
+        Err(StatsError::ZeroVariance { input: "ratio" })
+    }
 }
 
 /// By how much more units, at most, a group-sequential test with these looks needs than a fixed one.
@@ -164,6 +217,34 @@ mod tests {
         };
         let variance = (1.0 + 0.25 * 1.0) / 16.0;
         assert!((ratio_sd(&past).unwrap() - f64::sqrt(variance)).abs() < 1e-12);
+        let denominator = Denominator {
+            mean: 4.0,
+            sd: 1.0,
+            correlation: 0.0,
+        };
+        let parts = |it| ratio_sd_of_parts(0.5, 1.0, it);
+        assert!((parts(denominator).unwrap() - f64::sqrt(variance)).abs() < 1e-12);
+        // A numerator that goes with the denominator entirely: (1 - 0.5)^2 / 16.
+        let together = Denominator {
+            correlation: 1.0,
+            ..denominator
+        };
+        assert!((parts(together).unwrap() - 0.125).abs() < 1e-12);
+        let code = |it| parts(it).unwrap_err().code();
+        assert_eq!(
+            code(Denominator {
+                mean: 0.0,
+                ..denominator
+            }),
+            "zero_denominator"
+        );
+        assert_eq!(
+            code(Denominator {
+                sd: 2.0,
+                ..together
+            }),
+            "zero_variance"
+        );
     }
 
     #[test]
