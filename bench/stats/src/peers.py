@@ -109,7 +109,7 @@ def results():
             test = SequentialTwoSidedTTest(
                 statistic(control),
                 statistic(treatment),
-                SequentialConfig(difference_type="relative"),
+                SequentialConfig(difference_type="absolute"),
             )
             p.append(test.compute_result().p_value)
     return multipletests(p, method="holm")[1].min()

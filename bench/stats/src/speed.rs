@@ -1,23 +1,22 @@
 //! The speed of the statistics: what is measured, what it may cost at most, and the times of one core.
 
+mod experiment;
+
 use crate::draw::{normal, seeded};
+use experiment::{METRICS, VARIANTS};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 use watershed_stats::Summary;
 use watershed_stats::drift::ks;
 use watershed_stats::fixed::means::{Test, welch};
-use watershed_stats::many::{Adjustment, adjust};
+use watershed_stats::results::{self, Evidence};
 use watershed_stats::sequential::boundary::{Sides, boundaries};
-use watershed_stats::sequential::confidence_sequence::{
-    ConfidenceSequence, GROWTHBOOK_TARGET, Observed,
-};
+use watershed_stats::sequential::confidence_sequence::{ConfidenceSequence, Observed};
 use watershed_stats::sequential::spending::Spending;
 
 /// Values a side of the Kolmogorov-Smirnov test.
 pub const SIDE: usize = 10_000_000;
-const METRICS: usize = 50;
-const VARIANTS: usize = 5;
 
 /// One piece of work, measured.
 #[derive(Clone, Debug)]
@@ -147,13 +146,30 @@ pub fn all(inputs: &Inputs) -> Vec<Figure> {
         alpha: 0.05,
         null: 0.0,
     };
-    figures.push(measure("welch", 1.0, 1_000, Some(1e9 / 3e6), || {
-        welch(black_box(&control), black_box(&treatment), test)
-            .map_or(f64::NAN, |found| found.p_two)
-    }));
-    figures.push(measure("results-5x50", 1.0, 10, Some(2e6), || {
-        results(black_box(&inputs.metrics))
-    }));
+    let few = |arm: Summary, n| Summary { n, ..arm };
+    for (work, n, target) in [
+        ("welch", control.n, Some(1e9 / 3e6)),
+        ("welch-40", 40.0, None),
+        ("welch-12", 12.0, None),
+    ] {
+        let (control, treatment) = (few(control, n), few(treatment, n));
+        figures.push(measure(work, 1.0, 1_000, target, || {
+            welch(black_box(&control), black_box(&treatment), test)
+                .map_or(f64::NAN, |found| found.p_two)
+        }));
+    }
+    let means = experiment::means(&inputs.metrics);
+    let looked_at = experiment::looked_at(&inputs.metrics);
+    for (work, evidence, target) in [
+        ("results-5x50", means, Some(2e6)),
+        ("results-5x50-28-days", experiment::daily(), Some(2e6)),
+        // Each level of its p-values costs boundaries of its own.
+        ("results-5x50-14-looks", looked_at, None),
+    ] {
+        figures.push(measure(work, 1.0, 1, target, || {
+            smallest_p(black_box(&evidence))
+        }));
+    }
     figures.push(measure("confidence-sequence", 0.5, 1_000, None, || {
         sequence_p(black_box(&control), black_box(&treatment), 100_000.0)
     }));
@@ -173,24 +189,15 @@ fn sequence_p(control: &Summary, treatment: &Summary, target: f64) -> f64 {
     answer().unwrap_or(f64::NAN)
 }
 
-/// Every treatment against its control, relative, always valid, corrected as one family: its smallest p-value.
-fn results(metrics: &[Vec<Summary>]) -> f64 {
-    let answer = || -> watershed_stats::Result<f64> {
-        let mut p = Vec::with_capacity(metrics.len() * VARIANTS);
-        for arms in metrics {
-            let [control, treatments @ ..] = arms.as_slice() else {
-                continue;
-            };
-            for treatment in treatments {
-                let sequence = ConfidenceSequence::tuned(0.05, GROWTHBOOK_TARGET, Sides::Both)?;
-                let observed = Observed::relative(control, treatment)?;
-                black_box(sequence.interval(observed)?);
-                p.push(sequence.log_p(observed, 0.0)?.exp());
-            }
-        }
-        Ok(adjust(&p, Adjustment::Holm)?
-            .into_iter()
-            .fold(1.0, f64::min))
+/// All results of an experiment: its smallest corrected p-value.
+fn smallest_p(evidence: &Evidence) -> f64 {
+    let Ok(results) = results::of(evidence) else {
+        return f64::NAN;
     };
-    answer().unwrap_or(f64::NAN)
+    black_box(&results)
+        .metrics
+        .iter()
+        .flat_map(|metric| &metric.comparisons)
+        .filter_map(|comparison| Some(comparison.numbers.as_ref()?.p_adjusted))
+        .fold(1.0, f64::min)
 }

@@ -19,8 +19,9 @@ type Simulate = fn() -> anyhow::Result<Study>;
 /// # Errors
 /// What a method answers that should not.
 pub fn all() -> anyhow::Result<Vec<Study>> {
-    let studies: [(&str, Simulate); 8] = [
+    let studies: [(&str, Simulate); 9] = [
         ("fixed horizon", fixed_horizon::study),
+        ("power", fixed_horizon::power::study),
         ("always valid", always_valid::study),
         ("mixture ratio", mixture_ratio::study),
         ("sequential power", sequential_power::study),

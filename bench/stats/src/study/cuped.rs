@@ -3,6 +3,7 @@
 
 use crate::bounds;
 use crate::draw::{Draws, normal, seeded};
+use crate::plot::{Plot, Series};
 use crate::report::{Study, percent, range};
 use watershed_stats::variance_reduction::cuped::cuped;
 use watershed_stats::variance_reduction::joint::Joint;
@@ -46,6 +47,7 @@ pub fn study() -> anyhow::Result<Study> {
         ],
         ..Study::default()
     };
+    let (mut counted, mut theory) = (Vec::new(), Vec::new());
     for (place, correlation) in [0.0, 0.3, 0.6, 0.9].into_iter().enumerate() {
         let mut draws = seeded(500 + place as u64);
         let (mut reduction, mut rejected, mut covered, mut found_effect) = (0.0, 0, 0, 0);
@@ -70,6 +72,8 @@ pub fn study() -> anyhow::Result<Study> {
             bounds::both(covered, REPEATS, 0.99),
         );
         let square = correlation * correlation;
+        counted.push((correlation, reduction));
+        theory.push((correlation, square));
         let holds = (reduction - square).abs() < 0.01
             && (level.0 <= 0.05 && 0.05 <= level.1)
             && (coverage.0 <= 0.95 && 0.95 <= coverage.1);
@@ -87,5 +91,17 @@ pub fn study() -> anyhow::Result<Study> {
             word,
         ]);
     }
+    let line = |name: &str, points, dashed| Series {
+        name: name.into(),
+        points,
+        dashed,
+    };
+    study.plots.push(Plot {
+        file: "cuped",
+        title: "Share of the variance that the covariate takes".into(),
+        axes: ("correlation ρ", "variance reduction"),
+        log_x: false,
+        series: vec![line("counted", counted, false), line("ρ²", theory, true)],
+    });
     Ok(study)
 }

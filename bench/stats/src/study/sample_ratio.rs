@@ -3,6 +3,7 @@
 
 use crate::bounds;
 use crate::draw::{self, Draws, seeded};
+use crate::plot::{Plot, Series};
 use crate::report::{Study, percent, range};
 use watershed_stats::distribution::normal;
 use watershed_stats::trust::srm::{Watch, chi_squared};
@@ -75,6 +76,8 @@ pub fn study() -> anyhow::Result<Study> {
         ],
         ..Study::default()
     };
+    let names = ["once", "once, theory", "watched", "chi-squared, peeked"];
+    let mut lines = names.map(|_| Vec::new());
     for (place, share) in [0.5, 0.502, 0.505, 0.51, 0.52].into_iter().enumerate() {
         let mut draws = seeded(800 + place as u64);
         let (mut once, mut watched, mut peeked) = (0, 0, 0);
@@ -94,6 +97,11 @@ pub fn study() -> anyhow::Result<Study> {
             && (share > 0.5 || of_watched.0 <= ALPHA)
             && (share < 0.52 || of_watched.0 > 0.99);
         let word = study.check(holds, format!("the split {share}"));
+        let part = |count: u64| count as f64 / REPEATS as f64;
+        let found = [part(once), theory, part(watched), part(peeked)];
+        for (line, found) in lines.iter_mut().zip(found) {
+            line.push((100.0 * share, found));
+        }
         let counted = |count: u64| percent(count as f64 / REPEATS as f64);
         study.rows.push(vec![
             format!("{:.1} : {:.1}", 100.0 * share, 100.0 - 100.0 * share),
@@ -106,5 +114,17 @@ pub fn study() -> anyhow::Result<Study> {
             word,
         ]);
     }
+    let series = names.into_iter().zip(lines).map(|(name, points)| Series {
+        name: name.into(),
+        points,
+        dashed: name.ends_with("theory"),
+    });
+    study.plots.push(Plot {
+        file: "sample-ratio",
+        title: "Splits that are found not to be halves".into(),
+        axes: ("true share of the first arm, %", "share found"),
+        log_x: false,
+        series: series.collect(),
+    });
     Ok(study)
 }
