@@ -140,6 +140,32 @@ async fn a_fallback_answers_where_the_variants_cluster_fails() {
         );
     }
 
+    // Who was answered by another variant's model counts as assigned, and not in the view per protocol.
+    let assigned = by_variant(&answers)["candidate-b"];
+    let results = eventually("the evidence has all of them", async || {
+        let results = stack.api().get(&format!("{CHAT}/results")).await;
+        match results["strayed"]["candidate-b"].as_u64() {
+            Some(strayed) if strayed >= assigned => Ok(results),
+            _ => Err(results),
+        }
+    })
+    .await;
+    let counted = |view: &Value, place: usize| view["phases"][0]["arms"][place]["units"].clone();
+    assert_eq!(
+        results["strayed"],
+        json!({ "candidate-b": results["units"]["candidate-b"] })
+    );
+    let (first, served) = (&results["results"], &results["served"]["results"]);
+    for (place, variant) in ["stable", "candidate-b", "candidate-c"].iter().enumerate() {
+        assert_eq!(
+            counted(first, place),
+            results["units"][variant],
+            "{results}"
+        );
+    }
+    assert_eq!(counted(served, 0), counted(first, 0));
+    assert_eq!(counted(served, 1), json!(0));
+
     // Without one, those of the variant go unanswered.
     stack.api().put(CHAT, &documents::chat_model()).await;
     stack.api().until_in_sync("chat-model").await;
