@@ -304,7 +304,7 @@ pub(super) fn curves() -> Vec<Curve> {
             planned: |effect| Ok(means::power_t(effect, 1.0, 100.0, &DESIGN)?),
         },
         Curve {
-            name: "ratio, delta method",
+            name: "ratio (delta)",
             largest: 1.5 * RATIO_EFFECT,
             rejects: |effect, draws| Ok(ratio_of(effect, draws)?.rejects),
             planned: |effect| {
