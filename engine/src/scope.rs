@@ -48,10 +48,11 @@ impl Scope {
     /// The experiment that owns `bucket`.
     #[inline]
     pub(crate) fn experiment(&self, bucket: u16) -> Option<ExperimentId> {
-        let first = match self.index.get(usize::from(bucket.wrapping_shr(BLOCK))) {
-            Some(first) => usize::from(*first),
-            None if self.index.is_empty() => 0,
-            None => return None,
+        let first = if self.index.is_empty() {
+            0
+        } else {
+            let block = usize::from(bucket.wrapping_shr(BLOCK));
+            usize::from(*self.index.get(block)?)
         };
         let mut slots = self.slots.get(first..)?.iter();
         let slot = slots.find(|slot| bucket <= slot.end)?;

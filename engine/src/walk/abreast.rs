@@ -24,7 +24,7 @@ pub(crate) struct Decisions<'p, 's, 'v, S, V> {
     abreast: &'p [Option<States>],
     /// The place of the next scope in what was seen ahead.
     lane: usize,
-    ahead: Option<Ahead<'p>>,
+    ahead: Option<Ahead<'p, 's>>,
     /// Whose blocks these are.
     blocks_of: Option<UnitId>,
     /// The unit's blocks, where it is worth it.
@@ -32,7 +32,8 @@ pub(crate) struct Decisions<'p, 's, 'v, S, V> {
 }
 
 /// What is known of layers before they are walked.
-struct Ahead<'p> {
+struct Ahead<'p, 's> {
+    unit: &'s str,
     buckets: Lanes<u16>,
     owners: Lanes<Option<&'p Experiment>>,
     /// The unit's buckets among the owners' variants, for those owners that have a
@@ -73,7 +74,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Decisions<'p, 's, 'v, S, V> {
                 self.blocks = Blocks::new(unit.as_bytes());
             }
             if let Some(blocks) = &self.blocks {
-                self.ahead = Some(foresee(self.walk.plan, self.scopes, blocks, states));
+                self.ahead = Some(foresee(self.walk.plan, self.scopes, unit, blocks, states));
             }
         }
     }
@@ -90,8 +91,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Decisions<'p, 's, 'v, S, V> {
             Some(buckets) => buckets.get(self.lane).copied(),
             None => None,
         };
-        let unit = self.walk.unit(scope.unit)?;
-        self.walk.owner(owner, unit, bucket, variant_bucket)
+        self.walk.owner(owner, ahead.unit, bucket, variant_bucket)
     }
 }
 
@@ -121,7 +121,13 @@ impl<'p, 's, S: Subject, V: Visitor> Iterator for Decisions<'p, 's, '_, S, V> {
 
 /// Looks ahead at the layers of the first scopes, whose salts have been absorbed in `states`.
 #[inline(never)]
-fn foresee<'p>(plan: &'p Plan, scopes: &[Scope], blocks: &Blocks, states: &States) -> Ahead<'p> {
+fn foresee<'p, 's>(
+    plan: &'p Plan,
+    scopes: &[Scope],
+    unit: &'s str,
+    blocks: &Blocks,
+    states: &States,
+) -> Ahead<'p, 's> {
     let buckets = blocks.finish(states).map(of_ten_thousand);
     let owners = each(buckets, places(), |bucket, lane| {
         plan.at(scopes.get(lane)?.experiment(bucket)?)
@@ -137,6 +143,7 @@ fn foresee<'p>(plan: &'p Plan, scopes: &[Scope], blocks: &Blocks, states: &State
     let variant_buckets =
         (salted >= WORTH_IT).then(|| blocks.finish(&states.into()).map(of_ten_thousand));
     Ahead {
+        unit,
         buckets,
         owners,
         variant_buckets,
