@@ -142,7 +142,7 @@ impl<'a, S: Surroundings> Request<'a, S> {
             headers,
             attributes,
             surroundings,
-            near: [const { OnceCell::new() }; NEAR],
+            near: Default::default(),
             far: OnceCell::new(),
             has_more_headers: false,
         };
