@@ -16,6 +16,8 @@ pub struct Service {
     pub(crate) paths: Box<[PathPrefix]>,
     pub(crate) default_cluster: Option<Box<str>>,
     pub(crate) routing_rules: Box<[RoutingRule]>,
+    /// The limit in bytes.
+    pub(crate) usage: Option<usize>,
     pub(crate) scopes: Box<[Scope]>,
     /// See [`abreast`](crate::walk::abreast).
     pub(crate) abreast: Box<[Option<States>]>,
@@ -71,6 +73,13 @@ impl Service {
     #[must_use]
     pub fn needs_body(&self) -> Option<usize> {
         self.needs.body
+    }
+
+    /// How many bytes of an answer may be read for what it says of its usage, where anything is in scope that
+    /// it can count to; `None` where answers are not read.
+    #[must_use]
+    pub fn reads_usage(&self) -> Option<usize> {
+        self.usage.filter(|_| self.has_experiments())
     }
 
     /// Whether the response may have to be written to: an experiment in scope is sticky, makes its

@@ -100,10 +100,10 @@ pub fn read(mut entry: HttpAccessLogEntry, context: Context<'_>) -> Entry {
     };
     let (mut execution, mut outcome_garbage) = execution::of(entry, context.proxy);
     if !record.outcome_header.is_empty() {
-        // The filter kept the header from the client, and so from the log.
+        // The filter kept the header from the client, and so from the log, or read the answer.
         let parsed = header::parse(&String::from_utf8_lossy(&record.outcome_header));
-        execution.outcomes = parsed.outcomes;
-        outcome_garbage = parsed.garbage;
+        execution.outcomes.extend(parsed.outcomes);
+        outcome_garbage = outcome_garbage.saturating_add(parsed.garbage);
     }
     execution.service = record.service;
     execution.config_version = record.config_version;

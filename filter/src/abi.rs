@@ -16,6 +16,7 @@ use std::ptr::null_mut;
 const REQUEST_HEADERS: u32 = 0;
 const RESPONSE_HEADERS: u32 = 2;
 const REQUEST_BODY: u32 = 0;
+const RESPONSE_BODY: u32 = 1;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST: u32 = 0;
 const COUNTER: u32 = 0;
@@ -114,6 +115,10 @@ pub(crate) fn plugin_configuration() -> Result<Vec<u8>, HostError> {
 
 pub(crate) fn request_body(most: usize) -> Result<Vec<u8>, HostError> {
     buffer(REQUEST_BODY, most)
+}
+
+pub(crate) fn response_body(most: usize) -> Result<Vec<u8>, HostError> {
+    buffer(RESPONSE_BODY, most)
 }
 
 /// The first bytes of a buffer; one that is not there is empty.

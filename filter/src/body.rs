@@ -48,7 +48,7 @@ impl Expected {
     }
 }
 
-fn length(digits: &[u8]) -> Option<usize> {
+pub(crate) fn length(digits: &[u8]) -> Option<usize> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let digits = is_number.then(|| str::from_utf8(digits).ok()).flatten()?;
     // More digits than fit are a length beyond any limit.
@@ -71,7 +71,7 @@ fn is_stream_or_form(kind: &[u8]) -> bool {
 }
 
 /// `application/json` or a type with the suffix `+json` (RFC 6838, section 4.2.8).
-fn is_json(kind: &[u8]) -> bool {
+pub(crate) fn is_json(kind: &[u8]) -> bool {
     let essence = kind.split(|&byte| byte == b';').next().unwrap_or(kind);
     let essence = essence.trim_ascii();
     let suffix = essence.len().checked_sub(b"+json".len());

@@ -14,6 +14,8 @@ pub const HOST_ERROR: &str = "watershed.host_error";
 
 /// Requests that went on without their body, because it is larger than the limit.
 pub const BODY_TOO_LARGE: &str = "watershed.body_too_large";
+/// Answers that were not read for their usage, because they are larger than the limit.
+pub const USAGE_TOO_LARGE: &str = "watershed.usage_too_large";
 /// Requests that went on without their body, because the host did not hand it over in time.
 pub const BODY_LATE: &str = "watershed.body_late";
 /// Sticky cookies and force tokens that were not believed: tampered with, expired, of an unknown
@@ -29,6 +31,7 @@ pub struct Counters {
     host_error: Option<CounterId>,
     body_too_large: Option<CounterId>,
     body_late: Option<CounterId>,
+    usage_too_large: Option<CounterId>,
     token_refused: Option<CounterId>,
     stamp_refused: Option<CounterId>,
     /// By [`Variant::ordinal`].
@@ -48,6 +51,7 @@ impl Counters {
             host_error: defined(host, host.counter(HOST_ERROR)),
             body_too_large: defined(host, host.counter(BODY_TOO_LARGE)),
             body_late: defined(host, host.counter(BODY_LATE)),
+            usage_too_large: defined(host, host.counter(USAGE_TOO_LARGE)),
             token_refused: defined(host, host.counter(TOKEN_REFUSED)),
             stamp_refused: defined(host, host.counter(STAMP_REFUSED)),
             assignments: assignments.collect(),
@@ -75,6 +79,11 @@ impl Counters {
     /// Counts a body that was given up.
     pub fn body_late(&self, host: &impl Host) {
         count(host, self.body_late);
+    }
+
+    /// Counts an answer beyond the limit.
+    pub fn usage_too_large(&self, host: &impl Host) {
+        count(host, self.usage_too_large);
     }
 
     /// Counts a cookie or token that was not believed.

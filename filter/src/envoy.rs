@@ -44,6 +44,10 @@ impl Host for Envoy {
         abi::request_body(most)
     }
 
+    fn response_body(&self, most: usize) -> Result<Vec<u8>, HostError> {
+        abi::response_body(most)
+    }
+
     fn metadata(&self) -> Result<Vec<u8>, HostError> {
         abi::property("metadata")
     }
@@ -218,6 +222,16 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         self.with(|exchange| exchange.on_response_headers(&Envoy));
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.with(|exchange| exchange.on_response_body(&Envoy, size, end_of_stream));
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.with(|exchange| exchange.on_response_trailers(&Envoy));
         Action::Continue
     }
 }

@@ -7,6 +7,7 @@ use crate::hidden;
 use crate::host::{Host, HostError};
 use crate::request::Active;
 use crate::response::ResponseHeader;
+use crate::usage::{Reading, Taken};
 use std::rc::Rc;
 use watershed_engine::{Headers, Service};
 
@@ -25,6 +26,7 @@ pub enum Flow {
 pub struct Exchange {
     active: Rc<Active>,
     phase: Phase,
+    reading: Option<Reading>,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,8 @@ enum Phase {
 struct Answer {
     headers: Vec<ResponseHeader>,
     hides_outcome: bool,
+    /// The most that may be read of it for its usage, in bytes.
+    reads_usage: Option<usize>,
 }
 
 impl Default for Phase {
@@ -59,6 +63,7 @@ impl Exchange {
         Self {
             active,
             phase: Phase::default(),
+            reading: None,
         }
     }
 
@@ -107,8 +112,44 @@ impl Exchange {
                 self.active.counters().host_failed(host);
             }
         }
-        if answer.hides_outcome && hidden::hide(host).is_err() {
-            self.active.counters().host_failed(host);
+        let told = if answer.hides_outcome {
+            let told = hidden::hide(host);
+            self.or_failed(host, told)
+        } else {
+            Vec::new()
+        };
+        if let Some(limit) = answer.reads_usage {
+            let reading = Reading::begin(host, limit, told);
+            self.reading = self.or_failed(host, reading);
+        }
+    }
+
+    /// Takes the next piece of the response's body, which passes by.
+    pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) {
+        let Some(reading) = &mut self.reading else {
+            return;
+        };
+        match reading.take(host, size) {
+            Ok(Taken::All) => {}
+            Ok(Taken::TooLarge) => {
+                self.active.counters().usage_too_large(host);
+                self.reading = None;
+            }
+            Err(_) => {
+                self.active.counters().host_failed(host);
+                self.reading = None;
+            }
+        }
+        if end_of_stream {
+            self.on_response_trailers(host);
+        }
+    }
+
+    /// The response has ended.
+    pub fn on_response_trailers(&mut self, host: &impl Host) {
+        if let Some(outcome) = self.reading.take().and_then(Reading::outcome) {
+            let kept = hidden::keep(host, &outcome);
+            self.or_failed(host, kept);
         }
     }
 
@@ -190,6 +231,15 @@ impl Exchange {
         Phase::Decided(Answer {
             headers,
             hides_outcome: self.active.hides_outcomes(service),
+            reads_usage: service.and_then(Service::reads_usage),
+        })
+    }
+
+    /// Whatever fails, the response goes on.
+    fn or_failed<T: Default>(&self, host: &impl Host, result: Result<T, HostError>) -> T {
+        result.unwrap_or_else(|_| {
+            self.active.counters().host_failed(host);
+            T::default()
         })
     }
 

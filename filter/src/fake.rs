@@ -130,6 +130,12 @@ impl Host for FakeHost {
         Ok(body[..most.min(body.len())].to_vec())
     }
 
+    fn response_body(&self, most: usize) -> Result<Vec<u8>, HostError> {
+        self.call("response_body")?;
+        let body = self.body.borrow();
+        Ok(body[..most.min(body.len())].to_vec())
+    }
+
     fn metadata(&self) -> Result<Vec<u8>, HostError> {
         self.call("metadata")?;
         Ok(self.metadata.borrow().clone())

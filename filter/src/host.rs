@@ -51,6 +51,12 @@ pub trait Host {
     /// [`HostError`].
     fn request_body(&self, most: usize) -> Result<Vec<u8>, HostError>;
 
+    /// The piece of the response's body that is passing by, up to `most` bytes. Valid while it does.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    fn response_body(&self, most: usize) -> Result<Vec<u8>, HostError>;
+
     /// The request's dynamic metadata, a serialised `envoy.config.core.v3.Metadata`; empty where
     /// there is none.
     ///

@@ -6,7 +6,8 @@
 //! A tour: [`root`] takes configurations and keeps the last good plan; [`exchange`] follows one
 //! request through Envoy's calls, waits for its [`body`] where a plan reads it, and hands it to
 //! [`request`], which gathers what the engine asks ([`around`], [`pins`]) and writes what
-//! [`upstream`] and client ([`response`]) get. All of it speaks to Envoy only through
+//! [`upstream`] and client ([`response`]) get; what an answer says of its cost is read while it passes by
+//! ([`usage`]). All of it speaks to Envoy only through
 //! [`host::Host`]. On wasm32 `envoy` implements that trait on the raw calls of `abi` and hooks it
 //! into proxy-wasm; natively a fake stands in.
 //!
@@ -49,3 +50,4 @@ pub mod set_cookie;
 pub mod stamp;
 pub mod tally;
 pub mod upstream;
+pub mod usage;

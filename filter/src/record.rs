@@ -47,7 +47,8 @@ pub struct Assignment<'a, F> {
 /// that what was cut is known for it.
 const MAX_OUTCOME_BYTES: usize = 2_049;
 
-/// Adds what the upstream said came of the request to a record's bytes. Fields may come in any order.
+/// Adds what the upstream said came of the request to a record's bytes. Fields may come in any order, and of
+/// two the later one counts.
 pub fn add_outcome(record: &mut Vec<u8>, header: &[u8]) {
     let kept = header.get(..MAX_OUTCOME_BYTES).unwrap_or(header);
     block(6, kept, record);

@@ -53,6 +53,23 @@ pub struct ServiceSpec {
     /// Which requests are tried again, on the same cluster; none where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Box<RetriesSpec>>,
+    /// Answers whose `usage` is read, as LLM APIs write it: the outcomes `input_tokens`, `output_tokens` and
+    /// `total_tokens`. None where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageSpec>,
+}
+
+/// Which answers are read for their usage, as it is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsageSpec {
+    /// The largest answer that is read, in bytes, from 1 to 1048576; 65536 where not given.
+    #[serde(default = "default_usage_bytes")]
+    pub max_bytes: u64,
+}
+
+fn default_usage_bytes() -> u64 {
+    65_536
 }
 
 /// A listener as it is written.
@@ -101,6 +118,8 @@ pub struct ServiceDesign {
     pub idle_timeout_ms: u32,
     /// Which requests are tried again.
     pub retries: Option<Retries>,
+    /// The largest answer that is read for its usage, in bytes; none is where it is nothing.
+    pub usage_bytes: Option<u32>,
 }
 
 /// An address that an Envoy binds.
@@ -153,6 +172,13 @@ impl ServiceSpec {
             Some(retries) => retries.validate("/retries", faults).map(Some),
             None => Some(None),
         };
+        let usage_bytes = match &self.usage {
+            Some(usage) => {
+                let bounds = 1..=u64::from(limits::BODY_BYTES);
+                check::number(usage.max_bytes, &bounds, "/usage/max_bytes", faults).map(Some)
+            }
+            None => Some(None),
+        };
         Some(ServiceDesign {
             fleets: fleets?,
             listeners: listeners?,
@@ -163,6 +189,7 @@ impl ServiceSpec {
             timeout_ms: timeout_ms?,
             idle_timeout_ms: idle_timeout_ms?,
             retries: retries?,
+            usage_bytes: usage_bytes?,
         })
     }
 
@@ -292,6 +319,9 @@ impl From<&ServiceDesign> for ServiceSpec {
             idle_timeout_ms: Some(u64::from(design.idle_timeout_ms))
                 .filter(|idle| *idle != DEFAULT_IDLE_TIMEOUT_MS),
             retries: design.retries.as_ref().map(|it| Box::new(it.into())),
+            usage: design.usage_bytes.map(|bytes| UsageSpec {
+                max_bytes: bytes.into(),
+            }),
         }
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn service(scope: &Scope<'_>) -> pb::Service {
             .iter()
             .map(routing_rule)
             .collect(),
+        usage_limit_bytes: scope.service.usage_bytes.unwrap_or_default(),
     }
 }
 

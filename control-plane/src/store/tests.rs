@@ -262,7 +262,7 @@ async fn a_schema_from_the_future_is_not_touched(database: &TestDatabase) {
             fault,
             StoreError::NewerSchema {
                 found: 9_000,
-                known: 3
+                known: 4
             }
         ),
         "{fault:?}"

@@ -55,8 +55,18 @@ fn service<'c>(
         default_cluster: (!spec.default_cluster.is_empty())
             .then(|| spec.default_cluster.as_str().into()),
         routing_rules: routing_rules(tables, at, &spec.routing_rules)?,
+        usage: usage(spec.usage_limit_bytes).map_err(|f| at.fault("usage_limit_bytes", f))?,
         ..Service::default()
     })
+}
+
+fn usage(bytes: u32) -> Result<Option<usize>, Fault> {
+    text::require(
+        bytes <= limits::BODY_BYTES,
+        &bytes.to_string(),
+        "at most 1048576 bytes",
+    )?;
+    Ok((bytes > 0).then_some(bytes as usize))
 }
 
 fn routing_rules<'c>(

@@ -293,3 +293,68 @@ fn a_host_that_fails_while_an_outcome_is_hidden_is_counted_and_the_response_goes
         assert_eq!(host.count(counters::HOST_ERROR), 1, "{call}");
     }
 }
+
+/// What the record says of an outcome after this answer came in pieces.
+fn read(limit: usize, headers: &[(&str, &str)], pieces: &[&str], host: &FakeHost) -> Vec<u8> {
+    let mut config = config();
+    config["services"][0]["usageLimitBytes"] = json!(limit);
+    let plan = config::load(config.to_string().as_bytes()).unwrap();
+    let mut exchange = Exchange::new(Rc::new(Active::new(plan, host)));
+    let request = [(":method", "GET"), (":path", "/"), ("x-user", "u")];
+    host.request(&pairs(&request), 0);
+    let _ = exchange.on_request_headers(host, true);
+    host.respond(&pairs(headers));
+    exchange.on_response_headers(host);
+    for (number, piece) in pieces.iter().enumerate() {
+        host.buffer(piece.as_bytes());
+        exchange.on_response_body(host, piece.len(), number + 1 == pieces.len());
+    }
+    host.record().unwrap().outcome_header
+}
+
+const ANSWER: [&str; 3] = [
+    "{\"usage\": {\"prompt_tok",
+    "",
+    "ens\": 3, \"completion_tokens\": 4}}",
+];
+const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
+
+#[test]
+fn tokens_of_an_answer_join_what_its_header_told() {
+    let host = FakeHost::default();
+    let told = [JSON, ("x-experiment-outcome", "cost_usd=0.014")];
+    let outcome = read(1_000, &told, &ANSWER, &host);
+    assert_eq!(outcome, b"cost_usd=0.014, input_tokens=3, output_tokens=4");
+    let outcome = read(1_000, &[JSON], &ANSWER, &host);
+    assert_eq!(outcome, b"input_tokens=3, output_tokens=4");
+    assert_eq!(host.count(counters::HOST_ERROR), 0);
+}
+
+#[test]
+fn an_answer_that_is_too_large_no_json_or_packed_is_not_read() {
+    let host = FakeHost::default();
+    let size: usize = ANSWER.iter().map(|it| it.len()).sum();
+    assert_ne!(read(size, &[JSON], &ANSWER, &host), b"");
+    assert_eq!(host.count(counters::USAGE_TOO_LARGE), 0);
+    assert_eq!(read(size - 1, &[JSON], &ANSWER, &host), b"");
+    assert_eq!(host.count(counters::USAGE_TOO_LARGE), 1);
+    assert_eq!(read(0, &[JSON], &ANSWER, &host), b"");
+    for headers in [
+        &[("content-type", "text/event-stream")][..],
+        &[JSON, ("content-encoding", "gzip")],
+        &[],
+    ] {
+        assert_eq!(read(1_000, headers, &ANSWER, &host), b"", "{headers:?}");
+        assert!(!host.calls().contains(&"response_body"), "{headers:?}");
+    }
+}
+
+#[test]
+fn a_host_that_fails_while_an_answer_is_read_is_counted_and_the_answer_goes_on() {
+    for call in ["response_header", "response_body"] {
+        let host = FakeHost::default();
+        host.fail(call);
+        assert_eq!(read(1_000, &[JSON], &ANSWER, &host), b"");
+        assert!(host.count(counters::HOST_ERROR) > 0, "{call}");
+    }
+}

@@ -45,4 +45,5 @@ mod static_configuration;
 mod sticky_and_forced;
 mod units;
 mod upstreams;
+mod usage;
 mod what_the_upstream_sees;
