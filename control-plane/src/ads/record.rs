@@ -107,8 +107,9 @@ impl StreamRecord {
 /// One proxy: mostly one stream, several where it is set up with a service for each type.
 #[derive(Debug, Clone, Default)]
 pub struct NodeRecord {
-    /// Its open streams, in the order in which they began.
-    pub streams: BTreeMap<u64, StreamRecord>,
+    /// Its open streams, in the order in which they began. Boxed: a node of the map has room for eleven,
+    /// and a proxy mostly has one, of a kilobyte.
+    pub streams: BTreeMap<u64, Box<StreamRecord>>,
     /// The version of the snapshot of which it last accepted all that it asked for.
     pub accepted: Option<Version>,
     /// The same, where nothing newer is open.
@@ -122,8 +123,9 @@ impl NodeRecord {
         let mut streams = self.streams.values();
         let first = streams.next()?.settled()?;
         let agreed = streams.all(|stream| stream.settled() == Some(first));
-        let filters = |stream: &StreamRecord| stream.types.get(ResourceType::Extension).is_some();
-        (agreed && self.streams.values().any(filters)).then_some(first)
+        let mut streams = self.streams.values();
+        let filters = streams.any(|it| it.types.get(ResourceType::Extension).is_some());
+        (agreed && filters).then_some(first)
     }
 
     /// The version that it has accepted all of and from which nothing is open.
@@ -156,7 +158,8 @@ pub struct SliceRecord {
 impl SliceRecord {
     pub(super) fn open(&mut self, node: &str, stream: u64, now: Timestamp) {
         let record = self.nodes.entry(node.to_owned()).or_default();
-        record.streams.insert(stream, StreamRecord::new(now));
+        let stream_record = Box::new(StreamRecord::new(now));
+        record.streams.insert(stream, stream_record);
         self.recount(node, now);
     }
 

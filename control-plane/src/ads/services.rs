@@ -24,7 +24,7 @@ use envoy_types::pb::envoy::service::listener::v3::listener_discovery_service_se
 use envoy_types::pb::envoy::service::route::v3::route_discovery_service_server::{
     RouteDiscoveryService, RouteDiscoveryServiceServer,
 };
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -33,7 +33,8 @@ use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use watershed_xds::{DeltaStream, ResourceType, SotwStream, XdsStream};
 
-/// Responses that may wait for the network. The state machine has at most one per type under way.
+/// Responses that may wait for the network. The state machine has at most one per type under way. Boxed:
+/// a channel makes room for 32 of them at once, whatever its bound is.
 const OUTBOUND: usize = 8;
 /// The largest request that is read: a subscription of many names.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
@@ -89,7 +90,8 @@ impl Ads {
         let (outbound, responses) = mpsc::channel(OUTBOUND);
         let session = Session::new(self.clone(), stream, peer.unwrap_or_default(), outbound);
         tokio::spawn(session.run(request.into_inner()));
-        Response::new(Box::pin(ReceiverStream::new(responses)))
+        let responses = ReceiverStream::new(responses).map(|response| *response);
+        Response::new(Box::pin(responses))
     }
 }
 

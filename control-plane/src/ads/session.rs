@@ -18,7 +18,7 @@ pub(super) struct Session<S: XdsStream> {
     ads: Ads,
     stream: S,
     peer: Peer,
-    outbound: mpsc::Sender<Result<S::Response, Status>>,
+    outbound: Outbound<S::Response>,
     connection: Option<Connection>,
     /// The version of the snapshot that the stream has taken up.
     seen: Option<Version>,
@@ -27,15 +27,13 @@ pub(super) struct Session<S: XdsStream> {
 /// The other side is gone, or was sent away.
 struct Closed;
 
+/// Where responses go, and the status that ends them.
+type Outbound<T> = mpsc::Sender<Box<Result<T, Status>>>;
+
 type Followed = Option<watch::Receiver<Snapshot>>;
 
 impl<S: XdsStream> Session<S> {
-    pub(super) fn new(
-        ads: Ads,
-        stream: S,
-        peer: Peer,
-        outbound: mpsc::Sender<Result<S::Response, Status>>,
-    ) -> Self {
+    pub(super) fn new(ads: Ads, stream: S, peer: Peer, outbound: Outbound<S::Response>) -> Self {
         Self {
             ads,
             stream,
@@ -121,14 +119,15 @@ impl<S: XdsStream> Session<S> {
             connection.note(&statuses, seen, clock::now());
         }
         for response in responses {
-            self.outbound.send(Ok(response)).await.map_err(|_| Closed)?;
+            let sent = self.outbound.send(Box::new(Ok(response))).await;
+            sent.map_err(|_| Closed)?;
         }
         Ok(())
     }
 
     async fn close(&mut self, status: Status) -> Result<(), Closed> {
         // Whoever is gone already does not need to be told.
-        let _ = self.outbound.send(Err(status)).await;
+        let _ = self.outbound.send(Box::new(Err(status))).await;
         Err(Closed)
     }
 }

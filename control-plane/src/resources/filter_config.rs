@@ -82,14 +82,11 @@ fn eligible(experiment: &Experiment) -> impl Iterator<Item = &Rule> {
     design.audience.iter().chain(internal)
 }
 
-/// The experiments that run on the services `here`, and those that they require, wherever these run.
+/// The experiments that run on the services `here`, and those that they require, wherever these run; by key.
 fn served<'a>(model: &'a Model, here: &BTreeSet<&Key>, slice: Option<&Key>) -> Vec<&'a Experiment> {
-    let all = || model.experiments.values().map(AsRef::as_ref);
+    let all = model.experiments.values().map(AsRef::as_ref);
     let running = |it: &&Experiment| it.is_served_on(slice);
-    let mut next: Vec<&Experiment> = all()
-        .filter(running)
-        .filter(|it| is_here(it, here))
-        .collect();
+    let mut next: Vec<&Experiment> = all.filter(running).filter(|it| is_here(it, here)).collect();
     let mut found = BTreeSet::new();
     while let Some(experiment) = next.pop() {
         if found.insert(&experiment.key) {
@@ -98,11 +95,16 @@ fn served<'a>(model: &'a Model, here: &BTreeSet<&Key>, slice: Option<&Key>) -> V
             next.extend(required.map(AsRef::as_ref).filter(running));
         }
     }
-    all().filter(|it| found.contains(&it.key)).collect()
+    let found = found.into_iter();
+    let found = found.filter_map(|key| model.experiments.get(key));
+    found.map(AsRef::as_ref).collect()
 }
 
 fn is_here(experiment: &Experiment, here: &BTreeSet<&Key>) -> bool {
-    here.iter().any(|key| experiment.design.covers(key))
+    let services = &experiment.design.services;
+    let mut named = services.iter();
+    let everywhere = services.is_empty() && !here.is_empty();
+    everywhere || named.any(|service| here.contains(service))
 }
 
 /// What of an experiment's requirements is left to the filter.

@@ -2,12 +2,12 @@
 //! and which clusters each may send requests to.
 
 use super::detour::{self, Detour};
-use crate::model::Model;
 use crate::model::key::Key;
 use crate::model::lifecycle::State;
 use crate::model::service::{Listener, ServiceDesign};
+use crate::model::{Experiment, Model};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A service with all that its routes need.
 pub(super) struct Scope<'a> {
@@ -38,9 +38,20 @@ impl Scope<'_> {
 /// The services of `fleet`, those with the more specific host first, then those with the longer path
 /// prefix. A service with several hosts or paths counts by its most specific one.
 pub(super) fn scopes<'a>(model: &'a Model, fleet: &'a Key) -> Vec<Scope<'a>> {
+    let mut routing: BTreeMap<&Key, Vec<&Experiment>> = BTreeMap::new();
+    for experiment in model.experiments.values() {
+        if experiment.state != State::Archived {
+            for service in &experiment.design.services {
+                routing.entry(service).or_default().push(experiment);
+            }
+        }
+    }
     let mut scopes: Vec<Scope<'a>> = model
         .services_of(fleet.as_str())
-        .map(|service| scope(model, &service.key, &service.design))
+        .map(|service| {
+            let experiments = routing.get(&service.key).map_or(&[][..], Vec::as_slice);
+            scope(&service.key, &service.design, experiments)
+        })
         .collect();
     scopes.sort_by_key(|s| {
         (
@@ -62,16 +73,15 @@ pub(super) fn on<'a, 'b>(scopes: &'b [Scope<'a>], listener: &Listener) -> Vec<&'
 
 /// An experiment counts in every state but the last: its routes are there before it starts, so that a
 /// start or a resume changes nothing but the filter's configuration.
-fn scope<'a>(model: &'a Model, key: &'a Key, service: &'a ServiceDesign) -> Scope<'a> {
-    let experiments = || {
-        model
-            .experiments
-            .values()
-            .filter(|experiment| experiment.state != State::Archived)
-            .filter(|experiment| experiment.design.services.contains(key))
-    };
-    let chosen = experiments().flat_map(|experiment| experiment.design.clusters());
-    let detours = experiments().flat_map(|it| detour::of(&it.key, &it.design));
+fn scope<'a>(
+    key: &'a Key,
+    service: &'a ServiceDesign,
+    experiments: &[&'a Experiment],
+) -> Scope<'a> {
+    let experiments = experiments.iter().copied();
+    let chosen = experiments.clone();
+    let chosen = chosen.flat_map(|experiment| experiment.design.clusters());
+    let detours = experiments.flat_map(|it| detour::of(&it.key, &it.design));
     let clusters = chosen.chain(service.clusters()).map(Key::as_str).collect();
     Scope {
         key,
