@@ -11,14 +11,25 @@ const KEY: &str = "a-key-for-schemathesis-0123456789";
 /// For each operation. A run of them takes about a minute; the phase `coverage` would take two more.
 const EXAMPLES: &str = "20";
 
+/// What is followed has no end, and would be waited for.
+const HOOKS: &str = r#"
+import schemathesis
+
+@schemathesis.hook
+def filter_query(context, query):
+    return not query or str(query.get("follow")).lower() != "true"
+"#;
+
 /// Schemathesis, where `setup/packages.sh` has brought it.
 fn schemathesis(folder: &Path) -> Option<Command> {
     let packages = binaries::repository().join(".schemathesis/packages");
     if !packages.join("schemathesis").is_dir() {
         return None;
     }
+    std::fs::write(folder.join("hooks.py"), HOOKS).unwrap();
     let mut command = Command::new("python3");
     command
+        .env("SCHEMATHESIS_HOOKS", "hooks")
         .env("PYTHONPATH", packages)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(folder)

@@ -15,10 +15,11 @@ fn chat(unit: &str, stream: bool) -> Request {
         .json(&json!({ "model": "any", "stream": stream, "messages": [message] }))
 }
 
-/// The mean and the units of a metric in the arm of `stable-a`'s variant.
+/// A metric in the arm of the control.
 fn of_stable<'a>(results: &'a Value, metric: &str) -> Option<&'a Value> {
-    let metrics = results["results"]["metrics"].as_array()?;
-    let metric = metrics.iter().find(|it| it["metric"] == metric)?;
+    let lists = ["metrics", "guardrails"].map(|list| results["results"][list].as_array());
+    let mut metrics = lists.into_iter().flatten().flatten();
+    let metric = metrics.find(|it| it["metric"] == metric)?;
     let arms = metric["arms"].as_array()?;
     arms.iter().find(|arm| arm["variant"] == "stable")
 }

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 on_both_stores!(
     a_database_of_schema_1_goes_on_with_what_it_had,
     a_database_of_schema_2_goes_on_with_what_it_had,
+    a_database_of_schema_3_goes_on_with_what_it_had,
 );
 
 /// What schema 2 added, as a server of that time wrote it, a second after what schema 1 had.
@@ -97,6 +98,20 @@ async fn a_database_of_schema_2_goes_on_with_what_it_had(database: &TestDatabase
     write(database, of_schema_1()).await;
     migrate(database, 2).await;
     write(database, OF_SCHEMA_2.into_iter()).await;
+    has_what_schema_2_had(database).await;
+}
+
+async fn a_database_of_schema_3_goes_on_with_what_it_had(database: &TestDatabase) {
+    migrate(database, 1).await;
+    write(database, of_schema_1()).await;
+    migrate(database, 2).await;
+    write(database, OF_SCHEMA_2.into_iter()).await;
+    // It added an index and leases, of which none outlives its time.
+    migrate(database, 3).await;
+    has_what_schema_2_had(database).await;
+}
+
+async fn has_what_schema_2_had(database: &TestDatabase) {
     let store = goes_on(database).await;
     let audit = audit(&store).await;
     assert_eq!(audit.len(), CHANGES + 1);
@@ -118,7 +133,7 @@ fn every_earlier_schema_has_its_test() {
     let versions: Vec<i64> = MIGRATIONS.iter().map(|it| it.version).collect();
     assert_eq!(
         versions,
-        [1, 2, 3],
+        [1, 2, 3, 4],
         "a new schema: write a test here that begins at the one before it"
     );
 }
