@@ -197,7 +197,17 @@ pub async fn serve(
         Arc::clone(&fleets),
         Arc::clone(&registry),
     ));
-    let accounts = accounts(&config.telemetry, &metrics);
+    let stopping = CancellationToken::new();
+    let (evidence, keeper) = Evidence::open(
+        &config.evidence,
+        &evidence_database,
+        control.watch(),
+        (clock::now, &stopping),
+    )
+    .await?;
+    metrics.watch(evidence.pipeline.clone());
+    let is_alone = config.store.database_url.is_none();
+    let accounts = accounts(&config.telemetry, &evidence, is_alone, &metrics).await?;
     let mut state = AppState {
         control,
         proxies,
@@ -208,15 +218,6 @@ pub async fn serve(
         evidence: None,
         clock: clock::now,
     };
-    let stopping = CancellationToken::new();
-    let (evidence, keeper) = Evidence::open(
-        &config.evidence,
-        &evidence_database,
-        state.control.watch(),
-        (clock::now, &stopping),
-    )
-    .await?;
-    metrics.watch(evidence.pipeline.clone());
     let writer = getrandom::u64().context("no randomness")?.cast_signed();
     let desk = Desk::new(Arc::clone(&evidence.store), evidence.units.clone(), writer);
     state.evidence = Some(Arc::new(desk));
@@ -271,12 +272,32 @@ pub async fn serve(
     Ok(())
 }
 
-/// The account of what arrives, empty.
-fn accounts(config: &TelemetryConfig, metrics: &Arc<Metrics>) -> Arc<Accounts> {
+/// The account of what arrives. Where there are no other replicas, it goes on from what was kept of it with the
+/// evidence, and is kept with what comes.
+async fn accounts(
+    config: &TelemetryConfig,
+    evidence: &Evidence,
+    is_alone: bool,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Arc<Accounts>> {
+    let kept = match is_alone {
+        true => evidence.store.account().await?,
+        false => None,
+    };
+    let resumed = kept.and_then(|kept| {
+        Reconciler::resumed(&kept, config.settle())
+            .inspect_err(|fault| tracing::warn!(%fault, "the account of what arrived begins anew"))
+            .ok()
+    });
     let began = clock::now().as_microsecond();
-    let reconciler = Reconciler::new(began, config.settle());
+    let reconciler = resumed.unwrap_or_else(|| Reconciler::new(began, config.settle()));
     let threshold = config.telemetry_missing_over;
-    Arc::new(Accounts::new(reconciler, threshold, Arc::clone(metrics)))
+    let accounts = Arc::new(Accounts::new(reconciler, threshold, Arc::clone(metrics)));
+    if is_alone {
+        let kept = Arc::clone(&accounts);
+        evidence.pipeline.accompany(move || kept.keep());
+    }
+    Ok(accounts)
 }
 
 /// Opens the gate. Where nobody could come in yet, it makes the first key and shows it, this once.

@@ -18,6 +18,8 @@ pub struct Batch {
     pub blocks: Vec<Block>,
     /// Outcomes that were reported.
     pub outcomes: Vec<Outcome>,
+    /// What arrived up to here, where that is kept with it: see [`crate::store::EvidenceStore::account`].
+    pub account: Option<Vec<u8>>,
 }
 
 impl Batch {
@@ -32,7 +34,7 @@ impl Batch {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let blocks: usize = self.blocks.iter().map(|it| it.data.len() + 128).sum();
-        blocks + self.outcomes.len() * OUTCOME_BYTES
+        blocks + self.outcomes.len() * OUTCOME_BYTES + self.account.as_ref().map_or(0, Vec::len)
     }
 }
 

@@ -59,7 +59,8 @@ impl ClickHouseStore {
         let raw = options.retention.map(|it| it.raw);
         let client = Client::new(options)?;
         for statement in tables.schema(raw) {
-            client.run(Statement::new(statement)).await?;
+            // A cluster makes them on all its servers before it answers.
+            client.run(Statement::new(statement).long()).await?;
         }
         let store = Self(Arc::new(Shared {
             client,
@@ -133,7 +134,9 @@ impl ClickHouseStore {
 impl EvidenceStore for ClickHouseStore {
     async fn append(&self, batch: &Batch) -> Result<Appended, StoreError> {
         let appended = log::append(&self.0.client, &self.0.tables, batch).await?;
-        self.0.untold.fetch_add(batch.entries(), Ordering::Relaxed);
+        let again = u64::try_from(appended.duplicate_outcomes.len()).unwrap_or(0);
+        let new = batch.entries().saturating_sub(again);
+        self.0.untold.fetch_add(new, Ordering::Relaxed);
         Ok(appended)
     }
 

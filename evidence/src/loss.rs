@@ -49,6 +49,18 @@ impl Counter {
         more
     }
 
+    /// One that stood at `last` when it was last heard of.
+    #[must_use]
+    pub fn from_last(last: u64) -> Self {
+        Self { last, total: last }
+    }
+
+    /// What it stood at when it was last heard of.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
     /// What it counted over all its processes.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -93,6 +105,13 @@ impl Ledger {
         accounts
             .filter(move |((_, of), _)| of == experiment)
             .map(|((proxy, _), account)| (proxy.as_str(), *account))
+    }
+
+    /// The account with one proxy.
+    #[must_use]
+    pub fn one(&self, proxy: &str, experiment: &str) -> Account {
+        let key = (proxy.to_owned(), experiment.to_owned());
+        self.accounts.get(&key).copied().unwrap_or_default()
     }
 
     /// The experiment's account over all proxies.

@@ -14,10 +14,12 @@ use crate::outcome::Outcome;
 use crate::recent::Recent;
 use crate::store::{EvidenceStore, StoreError};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 /// How a pipeline is run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +43,10 @@ impl Default for PipelineConfig {
     }
 }
 
+/// How many bytes of accounts are kept a second. Longer ones are kept less often, and what arrived since then
+/// counts as missing after a crash.
+const ACCOUNT_BYTES: usize = 1 << 20;
+
 /// Why outcomes were not kept.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum Refused {
@@ -63,6 +69,16 @@ struct Shared {
     gathering: Mutex<Gathering>,
     /// Enough is gathered to keep it before its time.
     enough: Notify,
+    account: OnceLock<Account>,
+}
+
+/// Tells what arrived up to now.
+struct Account(Box<dyn Fn() -> Vec<u8> + Send + Sync>);
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -111,6 +127,7 @@ impl Pipeline {
                 queued: 0,
             }),
             enough: Notify::new(),
+            account: OnceLock::new(),
         }));
         let driver = Driver {
             shared: Arc::clone(&pipeline.0),
@@ -118,8 +135,16 @@ impl Pipeline {
             writer,
             number: 0,
             queue: VecDeque::new(),
+            account_due: Instant::now(),
         };
         (pipeline, driver.run(stop))
+    }
+
+    /// Has batches accompanied by what `account` tells when one ends: all that was taken in is in this batch
+    /// or in one before it. Only the first such call counts.
+    pub fn accompany(&self, account: impl Fn() -> Vec<u8> + Send + Sync + 'static) {
+        // Whoever was first goes on.
+        let _ = self.0.account.set(Account(Box::new(account)));
     }
 
     /// Takes in what an entry says.
@@ -195,6 +220,7 @@ struct Driver {
     writer: i64,
     number: i64,
     queue: VecDeque<Sealed>,
+    account_due: Instant,
 }
 
 impl Driver {
@@ -230,6 +256,8 @@ impl Driver {
         let exposures = std::mem::take(&mut gathering.exposures);
         let outcomes = std::mem::take(&mut gathering.outcomes);
         let waiting = std::mem::take(&mut gathering.waiting);
+        // While nobody can hand anything in.
+        let account = Self::account(&self.shared, &mut self.account_due);
         // Compressing takes a while; nobody waits for it but us. What is being sealed still counts.
         let unsealed = exposures.bytes();
         gathering.queued += unsealed;
@@ -240,6 +268,7 @@ impl Driver {
             number: self.number,
             blocks: exposures.seal(),
             outcomes,
+            account,
         };
         let bytes = batch.bytes();
         let mut gathering = self.shared.gathering();
@@ -253,6 +282,19 @@ impl Driver {
             bytes,
             waiting,
         });
+    }
+
+    /// What arrived up to now, where there is an account and it is due.
+    fn account(shared: &Shared, due: &mut Instant) -> Option<Vec<u8>> {
+        let account = shared.account.get()?;
+        let now = Instant::now();
+        if now < *due {
+            return None;
+        }
+        let account = account.0();
+        let seconds = u64::try_from(account.len() / ACCOUNT_BYTES).unwrap_or(0);
+        *due = now + Duration::from_secs(seconds);
+        Some(account)
     }
 
     /// Keeps what waits, in order, as far as the database does.
@@ -279,8 +321,10 @@ impl Driver {
         let counters = &self.shared.counters;
         match kept {
             Ok(appended) => {
-                let outcomes = u64::try_from(sealed.batch.outcomes.len()).unwrap_or(0);
-                counters.kept(sealed.batch.entries(), outcomes);
+                let count = |many: usize| u64::try_from(many).unwrap_or(0);
+                let outcomes = count(sealed.batch.outcomes.len());
+                let again = count(appended.duplicate_outcomes.len()).min(outcomes);
+                counters.kept(sealed.batch.entries() - again, outcomes - again);
                 for it in sealed.waiting {
                     let range = it.from..it.to;
                     let duplicates = appended.duplicate_outcomes.iter();

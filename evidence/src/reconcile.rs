@@ -3,7 +3,11 @@
 //! counters is compared only some time after it was made, with the entries of requests that began before
 //! it. Pure: both times are the proxy's own, so its clock need not be right.
 //!
+//! What it knows can be kept and gone on from ([`kept`]): so what a crash cost is known, too.
+//!
 //! What does not live here: the accounts themselves ([`crate::loss`]), and how counts come in.
+
+mod kept;
 
 use crate::Micros;
 use crate::hearsay::Item;

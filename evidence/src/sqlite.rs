@@ -286,6 +286,10 @@ impl EvidenceStore for SqliteStore {
             .await
     }
 
+    async fn account(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.blocking(|it| log::account(&hold(&it.reader))).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.blocking(|it| Ok(hold(&it.reader).execute_batch("SELECT 1")?))
             .await

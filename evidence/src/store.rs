@@ -62,6 +62,12 @@ pub trait EvidenceStore: Debug + Send + Sync {
     /// The installation's secret for [`crate::UnitHasher`]; `candidate` becomes it where there is none.
     async fn secret(&self, candidate: [u8; 32]) -> Result<[u8; 32], StoreError>;
 
+    /// The account that came with the last batch that had one; nothing where the store is for several
+    /// replicas, each of which has an account of its own.
+    async fn account(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 }

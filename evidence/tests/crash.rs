@@ -53,6 +53,7 @@ fn batch(number: i64, units: &UnitHasher) -> Batch {
         number,
         blocks: builder.seal(),
         outcomes: Vec::new(),
+        account: None,
     }
 }
 

@@ -34,4 +34,4 @@ pub use eventually::{PATIENCE, eventually, within};
 pub use stack::{Stack, documents};
 pub use standalone::Standalone;
 pub use upstream::Upstream;
-pub use watershed_harness::{Durability, Port, Postgres, process};
+pub use watershed_harness::{ClickHouse, Durability, Port, Postgres, process};

@@ -44,6 +44,7 @@ pub async fn fill(path: &Path, units: u64) -> anyhow::Result<()> {
             number: i64::try_from(number)? + 1,
             blocks: builder.seal(),
             outcomes: Vec::new(),
+            account: None,
         };
         store.append(&batch).await?;
         while store.fold().await?.more {}

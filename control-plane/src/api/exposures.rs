@@ -1,5 +1,5 @@
-//! `GET /v1/exposures`: raw exposures, one a line, as JSON or CSV; followed as they come where that is
-//! asked for. A warehouse or a notebook can redo every number from them.
+//! `GET /v1/exposures`: raw exposures, one a line, as JSON or CSV, or a Parquet file of them; lines are
+//! followed as they come where that is asked for. A warehouse or a notebook can redo every number from them.
 
 use super::AppState;
 use super::documents::missing;
@@ -10,6 +10,7 @@ use super::request::Asked;
 use crate::auth::Role;
 use crate::evidence::desk::Desk;
 use crate::evidence::lines::{self, Shape};
+use crate::evidence::parquet;
 use crate::model::{Key, Kind};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -40,7 +41,7 @@ struct ExposureQuery {
     cursor: Option<i64>,
     /// Goes on with what comes, until the client ends it.
     follow: Option<bool>,
-    /// `ndjson` or `csv`; as `Accept` says where not given.
+    /// `ndjson`, `csv` or `parquet`; as `Accept` says where not given. A file of Parquet cannot be followed.
     format: Option<Shape>,
 }
 
@@ -58,6 +59,11 @@ pub(super) fn endpoint() -> Endpoint {
              go on. With `text/csv` in `Accept`, or `format=csv`, as CSV.",
         )
         .answers_text("text/csv; charset=utf-8", "The same as CSV.")
+        .answers_text(
+            "application/vnd.apache.parquet",
+            "The same as a Parquet file with types, with `format=parquet`; nothing more comes when \
+             `x-next-cursor` is the `cursor` that was asked for.",
+        )
 }
 
 /// What is read, and what is written of it.
@@ -91,6 +97,11 @@ async fn get(
         shape: query.format.unwrap_or_else(|| accepted(&headers)),
         has_begun: false,
     };
+    if reading.shape == Shape::Parquet && query.follow == Some(true) {
+        return Err(Problem::malformed(
+            "in the query, follow goes with ndjson and csv: a Parquet file has an end".to_owned(),
+        ));
+    }
     let kind = HeaderValue::from_static(reading.shape.content_type());
     // What can't be read at all is a problem, not a stream that ends early.
     let first = reading.next().await.map_err(unanswered)?;
@@ -119,16 +130,26 @@ fn following(first: Bytes, reading: Reading) -> impl Stream<Item = Result<Bytes,
 fn accepted(headers: &HeaderMap) -> Shape {
     let accept = headers.get_all(header::ACCEPT).iter();
     let mut accept = accept.filter_map(|value| value.to_str().ok());
-    match accept.any(|value| value.contains("text/csv")) {
-        true => Shape::Csv,
-        false => Shape::Ndjson,
-    }
+    let said = |value: &str| match value {
+        csv if csv.contains("text/csv") => Some(Shape::Csv),
+        parquet if parquet.contains("application/vnd.apache.parquet") => Some(Shape::Parquet),
+        _ => None,
+    };
+    accept.find_map(said).unwrap_or(Shape::Ndjson)
 }
 
 impl Reading {
     /// The next lines; none where there is nothing yet.
     async fn next(&mut self) -> Result<Bytes, StoreError> {
         let page = self.desk.store.exposures(&self.scan).await?;
+        if self.shape == Shape::Parquet {
+            self.scan.after = page.next;
+            let file = tokio::task::spawn_blocking(move || parquet::file(&page.exposures)).await;
+            let file = file.map_err(|fault| StoreError::Database(fault.to_string()))?;
+            return file
+                .map(Bytes::from)
+                .map_err(|fault| StoreError::Database(format!("a Parquet file: {fault}")));
+        }
         let mut text = String::new();
         if self.shape == Shape::Csv && !self.has_begun {
             text.push_str(lines::HEADER);

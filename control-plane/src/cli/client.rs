@@ -220,6 +220,15 @@ impl ApiClient {
     /// # Errors
     /// As [`Self::get`].
     pub async fn lines(&self, path: &str) -> Result<(String, Option<String>), ApiError> {
+        let (bytes, next) = self.page(path).await?;
+        Ok((String::from_utf8_lossy(&bytes).into_owned(), next))
+    }
+
+    /// Reads what is at `path`, and the cursor of what comes after it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn page(&self, path: &str) -> Result<(Bytes, Option<String>), ApiError> {
         let what = format!("GET {}{path}", self.base);
         let asked = tokio::time::timeout(self.timeout, self.ask(&what, Method::GET, path, None));
         let (bytes, headers) = asked.await.map_err(|_| ApiError::Late {
@@ -228,7 +237,7 @@ impl ApiClient {
         })??;
         let next = headers.get("x-next-cursor");
         let next = next.and_then(|next| next.to_str().ok()).map(str::to_owned);
-        Ok((String::from_utf8_lossy(&bytes).into_owned(), next))
+        Ok((bytes, next))
     }
 
     async fn ask(

@@ -1,8 +1,12 @@
-//! `watershed exposures`: raw exposures as lines, for a notebook or a warehouse.
+//! `watershed exposures`: raw exposures as lines or files, for a notebook or a warehouse.
 
+use super::client::ApiClient;
 use super::output::print_on;
 use super::server::ServerArgs;
 use crate::percent::encode;
+use anyhow::Context as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often whoever follows is looked for more.
@@ -16,6 +20,10 @@ pub struct ExposuresArgs {
     /// As CSV.
     #[arg(long)]
     csv: bool,
+    /// As Parquet files in this folder, which is made where there is none. Each is called after the cursor
+    /// that it begins at, so that the same ones are written when it is asked again.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["csv", "follow"])]
+    parquet: Option<PathBuf>,
     /// After this cursor of an earlier line.
     #[arg(long)]
     cursor: Option<String>,
@@ -33,6 +41,9 @@ pub struct ExposuresArgs {
 pub async fn run(args: ExposuresArgs) -> anyhow::Result<()> {
     let client = args.server.client();
     let mut cursor = args.cursor.clone().unwrap_or_else(|| "0".to_owned());
+    if let Some(folder) = &args.parquet {
+        return save(&args, &client, folder, cursor).await;
+    }
     let mut is_first = true;
     loop {
         let (text, next) = client.lines(&args.path(&cursor)).await?;
@@ -53,9 +64,39 @@ pub async fn run(args: ExposuresArgs) -> anyhow::Result<()> {
     }
 }
 
+/// Writes a file for each page.
+async fn save(
+    args: &ExposuresArgs,
+    client: &ApiClient,
+    folder: &Path,
+    mut cursor: String,
+) -> anyhow::Result<()> {
+    let cannot = |path: &Path| format!("write {}", path.display());
+    fs::create_dir_all(folder).with_context(|| cannot(folder))?;
+    loop {
+        let (file, next) = client.page(&args.path(&cursor)).await?;
+        let Some(next) = next.filter(|next| *next != cursor) else {
+            return Ok(());
+        };
+        let path = folder.join(format!("exposures-{cursor:0>20}.parquet"));
+        // Whoever reads the folder meanwhile sees whole files only.
+        let part = path.with_extension("part");
+        fs::write(&part, &file).with_context(|| cannot(&part))?;
+        fs::rename(&part, &path).with_context(|| cannot(&path))?;
+        if !print_on(&format!("{}\n", path.display()))? {
+            return Ok(());
+        }
+        cursor = next;
+    }
+}
+
 impl ExposuresArgs {
     fn path(&self, cursor: &str) -> String {
-        let format = if self.csv { "csv" } else { "ndjson" };
+        let format = match (&self.parquet, self.csv) {
+            (Some(_), _) => "parquet",
+            (None, true) => "csv",
+            (None, false) => "ndjson",
+        };
         let experiment = self.experiment.as_deref();
         let experiment = experiment.map(|it| format!("&experiment={}", encode(it)));
         let experiment = experiment.unwrap_or_default();

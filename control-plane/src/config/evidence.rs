@@ -1,11 +1,13 @@
 //! The configuration of the evidence: where it is kept, how long, and what of units.
 
 use super::StoreConfig;
-use crate::store::PostgresUrl;
+use crate::store::{BadUrl, PostgresUrl};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 use watershed_evidence::Privacy;
+use watershed_evidence::clickhouse::{BadClickHouseUrl, ClickHouseOptions};
 use watershed_evidence::store::Retention;
 
 /// Where evidence is kept, how long, and what of units.
@@ -16,15 +18,16 @@ pub struct EvidenceConfig {
     /// file beside --database, `watershed-evidence.db`.
     #[arg(long, value_name = "FILE", conflicts_with = "evidence_url")]
     pub evidence_database: Option<PathBuf>,
-    /// A PostgreSQL database for the evidence alone, which the replicas share:
-    /// `postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`.
+    /// A database for the evidence alone, which the replicas share: PostgreSQL,
+    /// `postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`, or ClickHouse,
+    /// `clickhouse://USER:PASSWORD@HOST:PORT/NAME?secure=true`, with `&cluster=NAME` for a cluster.
     #[arg(
         long,
         value_name = "URL",
         env = "WATERSHED_EVIDENCE_URL",
         hide_env_values = true
     )]
-    pub evidence_url: Option<PostgresUrl>,
+    pub evidence_url: Option<EvidenceUrl>,
     /// What is kept of units: `hashed`, a keyed hash alone, or `plain`, their text as well.
     #[arg(long, value_name = "PRIVACY", default_value_t = Privacy::Hashed)]
     pub evidence_privacy: Privacy,
@@ -47,20 +50,45 @@ fn buffer(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A server for the evidence.
+#[derive(Clone, Debug)]
+pub enum EvidenceUrl {
+    /// PostgreSQL.
+    Postgres(PostgresUrl),
+    /// ClickHouse.
+    ClickHouse(Box<ClickHouseOptions>),
+}
+
+impl FromStr for EvidenceUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("clickhouse:") {
+            let options = text
+                .parse()
+                .map_err(|bad: BadClickHouseUrl| bad.to_string());
+            return options.map(|options| Self::ClickHouse(Box::new(options)));
+        }
+        let url = text.parse().map_err(|bad: BadUrl| bad.to_string());
+        url.map(Self::Postgres)
+    }
+}
+
 /// Where evidence is kept.
 #[derive(Clone, Debug)]
 pub enum EvidenceDatabase {
     /// In a file of this process, and a second one beside it.
     Sqlite(PathBuf),
     /// On a server that the replicas share.
-    Postgres(PostgresUrl),
+    Server(EvidenceUrl),
 }
 
 impl fmt::Display for EvidenceDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "{}", path.display()),
-            Self::Postgres(url) => write!(f, "{url}"),
+            Self::Server(EvidenceUrl::Postgres(url)) => write!(f, "{url}"),
+            Self::Server(EvidenceUrl::ClickHouse(options)) => write!(f, "{options}"),
         }
     }
 }
@@ -72,8 +100,9 @@ impl EvidenceConfig {
         if let Some(path) = &self.evidence_database {
             return EvidenceDatabase::Sqlite(path.clone());
         }
-        match self.evidence_url.as_ref().or(model.database_url.as_ref()) {
-            Some(url) => EvidenceDatabase::Postgres(url.clone()),
+        let of_model = || model.database_url.clone().map(EvidenceUrl::Postgres);
+        match self.evidence_url.clone().or_else(of_model) {
+            Some(url) => EvidenceDatabase::Server(url),
             None => EvidenceDatabase::Sqlite(beside(&model.database)),
         }
     }
@@ -118,11 +147,13 @@ mod tests {
         let model = "--database-url=postgres://me:secret@db/model";
         let own = "--evidence-url=postgres://me:secret@warehouse/evidence";
         let file = "--evidence-database=/data/e.db";
-        let cases: [(&[&str], &str); 6] = [
+        let large = "--evidence-url=clickhouse://me:secret@house/evidence?cluster=all";
+        let cases: [(&[&str], &str); 7] = [
             (&["--database=/data/model.db"], "/data/model-evidence.db"),
             (&[file], "/data/e.db"),
             (&[model], "postgres://db:5432/model"),
             (&[model, own], "postgres://warehouse:5432/evidence"),
+            (&[model, large], "clickhouse://house:8123/evidence"),
             (&[own], "postgres://warehouse:5432/evidence"),
             (&[model, file], "/data/e.db"),
         ];
@@ -130,6 +161,9 @@ mod tests {
             assert_eq!(target(arguments), expected, "{arguments:?}");
         }
         assert!(Both::try_parse_from(["serve", file, own]).is_err());
-        assert!(Both::try_parse_from(["serve", "--evidence-url=sqlite:x"]).is_err());
+        for bad in ["sqlite:secret", "clickhouse://me:secret@house:port/x"] {
+            let url = format!("--evidence-url={bad}");
+            assert!(Both::try_parse_from(["serve", &url]).is_err(), "{bad}");
+        }
     }
 }

@@ -9,7 +9,7 @@ mod telemetry;
 mod xds;
 
 pub use api::{ApiConfig, ConfigError};
-pub use evidence::{EvidenceConfig, EvidenceDatabase};
+pub use evidence::{EvidenceConfig, EvidenceDatabase, EvidenceUrl};
 pub use filter::FilterConfig;
 pub use store::StoreConfig;
 pub use telemetry::TelemetryConfig;

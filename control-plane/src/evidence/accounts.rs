@@ -70,6 +70,12 @@ impl Accounts {
         Arc::new(Self::new(reconciler, threshold, Arc::default()))
     }
 
+    /// All of it, to be kept with the entries that it says arrived.
+    #[must_use]
+    pub fn keep(&self) -> Vec<u8> {
+        lock(&self.reconciler).keep()
+    }
+
     /// An entry of a request that began at `time` arrived.
     pub fn arrived(&self, proxy: &str, experiment: &str, time: Micros) {
         lock(&self.reconciler).arrived(proxy, experiment, time);

@@ -53,6 +53,7 @@ impl Desk {
             number: *last,
             blocks: Vec::new(),
             outcomes,
+            account: None,
         };
         self.store.append(&batch).await
     }

@@ -1,6 +1,9 @@
 //! The receiving end of Envoy's gRPC access log: takes every proxy's stream, reads each entry, counts it
 //! and hands its exposures on. A proxy that sends garbage is counted and logged, and its stream goes on.
 
+#[cfg(test)]
+mod tests;
+
 use super::Evidence;
 use super::accounts::Accounts;
 use super::origin::Origin;
@@ -13,8 +16,9 @@ use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::
 use envoy_types::pb::envoy::service::accesslog::v3::{
     StreamAccessLogsMessage, StreamAccessLogsResponse,
 };
+use std::error::Error as _;
 use std::sync::Arc;
-use tonic::{Request, Response, Status, Streaming, async_trait};
+use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use watershed_evidence::Exposure;
 use watershed_evidence::entry::{Context, Entry};
 use watershed_evidence::intake::take;
@@ -67,6 +71,22 @@ impl AccessLogs {
         );
     }
 
+    /// A message that cannot be read ends its stream; the proxy begins another one. A connection that breaks
+    /// is nothing to tell of.
+    fn unreadable(&self, node: &str, status: &Status) {
+        // What is behind a broken connection is its source.
+        let is_unread = matches!(status.code(), Code::OutOfRange | Code::Internal);
+        if is_unread && status.source().is_none() {
+            let reason = status.message();
+            tracing::warn!(
+                node,
+                reason,
+                "a message of an access log cannot be read: its entries are lost"
+            );
+            self.metrics.access_log_entry("garbage");
+        }
+    }
+
     fn hear(&self, node: &str, entry: &Entry) {
         self.metrics.access_log_entry(entry.label());
         match entry {
@@ -92,7 +112,10 @@ impl AccessLogService for AccessLogs {
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
         let mut origin = Origin::of(&request, "access log");
         let mut stream = request.into_inner();
-        while let Some(mut message) = stream.message().await? {
+        loop {
+            let message = stream.message().await;
+            let message = message.inspect_err(|status| self.unreadable(origin.name(), status))?;
+            let Some(mut message) = message else { break };
             let named = message.identifier.take().map(|it| it.node);
             self.take(origin.node(named)?, message);
         }

@@ -3,7 +3,7 @@
 
 use super::catalog;
 use crate::clock::Clock;
-use crate::config::{EvidenceConfig, EvidenceDatabase};
+use crate::config::{EvidenceConfig, EvidenceDatabase, EvidenceUrl};
 use crate::model::Model;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use watershed_evidence::pipeline::{Pipeline, PipelineConfig};
 use watershed_evidence::store::Retention;
 use watershed_evidence::{
-    Catalog, EvidenceStore, PostgresStore, SqliteStore, StoreError, UnitHasher,
+    Catalog, ClickHouseStore, EvidenceStore, PostgresStore, SqliteStore, StoreError, UnitHasher,
 };
 
 /// How often what is too old is looked for.
@@ -44,7 +44,7 @@ impl Evidence {
         models: watch::Receiver<Arc<Model>>,
         (clock, stopping): (Clock, &CancellationToken),
     ) -> anyhow::Result<(Self, JoinHandle<()>)> {
-        let store = store(database)
+        let store = store(database, config.retention())
             .await
             .with_context(|| format!("open the evidence at {database}"))?;
         let mut candidate = [0; 32];
@@ -81,10 +81,19 @@ impl Evidence {
     }
 }
 
-async fn store(database: &EvidenceDatabase) -> Result<Arc<dyn EvidenceStore>, StoreError> {
+async fn store(
+    database: &EvidenceDatabase,
+    retention: Retention,
+) -> Result<Arc<dyn EvidenceStore>, StoreError> {
     Ok(match database {
         EvidenceDatabase::Sqlite(path) => Arc::new(SqliteStore::open(path)?),
-        EvidenceDatabase::Postgres(url) => Arc::new(PostgresStore::open(url.options()).await?),
+        EvidenceDatabase::Server(EvidenceUrl::Postgres(url)) => {
+            Arc::new(PostgresStore::open(url.options()).await?)
+        }
+        EvidenceDatabase::Server(EvidenceUrl::ClickHouse(options)) => {
+            let options = options.as_ref().clone().with_retention(retention);
+            Arc::new(ClickHouseStore::open(options).await?)
+        }
     })
 }
 

@@ -15,6 +15,8 @@ pub enum Shape {
     Ndjson,
     /// CSV with a header.
     Csv,
+    /// A Parquet file: see [`super::parquet`].
+    Parquet,
 }
 
 impl Shape {
@@ -24,6 +26,7 @@ impl Shape {
         match self {
             Self::Ndjson => "application/x-ndjson",
             Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Parquet => "application/vnd.apache.parquet",
         }
     }
 }
@@ -54,6 +57,8 @@ pub fn write(text: &mut String, shape: Shape, page: &Page, start: Cursor) {
         match shape {
             Shape::Ndjson => json(text, cursor, exposure),
             Shape::Csv => csv(text, cursor, exposure),
+            // Not lines.
+            Shape::Parquet => {}
         }
     }
 }

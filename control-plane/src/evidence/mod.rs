@@ -15,6 +15,7 @@ mod keeper;
 pub mod lines;
 pub mod measures;
 mod origin;
+pub mod parquet;
 pub mod report;
 pub mod stats_sink;
 

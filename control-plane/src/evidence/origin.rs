@@ -40,6 +40,11 @@ impl Origin {
             }
             self.node = Some(node.id);
         }
-        Ok(self.node.as_deref().unwrap_or_default())
+        Ok(self.name())
+    }
+
+    /// The identifier that it has named; empty before.
+    pub fn name(&self) -> &str {
+        self.node.as_deref().unwrap_or_default()
     }
 }

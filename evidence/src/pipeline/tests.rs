@@ -64,6 +64,9 @@ impl EvidenceStore for Gate {
     async fn secret(&self, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
         self.through()?.secret(candidate).await
     }
+    async fn account(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.through()?.account().await
+    }
     async fn ping(&self) -> Result<(), StoreError> {
         self.through()?.ping().await
     }
@@ -78,16 +81,19 @@ struct Running {
 }
 
 fn running(max_bytes: usize) -> Running {
+    running_with(PipelineConfig {
+        flush: Duration::from_millis(5),
+        max_bytes,
+        ..PipelineConfig::default()
+    })
+}
+
+fn running_with(config: PipelineConfig) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let gate = Arc::new(Gate {
         store: SqliteStore::open(&folder.path().join("evidence.db")).unwrap(),
         gone: AtomicBool::new(false),
     });
-    let config = PipelineConfig {
-        flush: Duration::from_millis(5),
-        max_bytes,
-        ..PipelineConfig::default()
-    };
     let stop = CancellationToken::new();
     let store: Arc<dyn EvidenceStore> = gate.clone();
     let (pipeline, driver) = Pipeline::new(store, config, 7, stop.clone().cancelled_owned());
@@ -214,4 +220,62 @@ async fn a_clock_that_goes_backwards_loses_nothing() {
     }
     until(async || it.gate.summary("chat").await.unwrap().counts.exposures == 5).await;
     assert_eq!(it.gate.summary("chat").await.unwrap().units["a"], 1);
+}
+
+#[tokio::test]
+async fn the_account_on_disk_is_of_the_entries_on_disk() {
+    let it = running(1 << 20);
+    let arrived = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let account = Arc::clone(&arrived);
+    it.pipeline
+        .accompany(move || account.load(Ordering::SeqCst).to_le_bytes().to_vec());
+    for time in 0..500 {
+        it.pipeline.exposures(&[exposure("u-1", "a", time)], |_| {
+            arrived.fetch_add(1, Ordering::SeqCst);
+        });
+        if time % 50 == 0 {
+            let kept = it.gate.store.account().await.unwrap();
+            let kept = kept.map_or(0, |it| u64::from_le_bytes(it.try_into().unwrap()));
+            while it.gate.store.fold().await.is_ok_and(|it| it.more) {}
+            let counts = it.gate.store.summary("chat").await.unwrap().counts;
+            assert!(counts.exposures >= kept, "{kept} of {}", counts.exposures);
+        }
+    }
+    it.stop.cancel();
+    it.driver.await.unwrap();
+    let kept = it.gate.store.account().await.unwrap().unwrap();
+    assert_eq!(kept, 500_u64.to_le_bytes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_gone_for_half_a_minute_costs_nothing_and_is_said_to_be() {
+    let it = running_with(PipelineConfig::default());
+    it.gate.gone.store(true, Ordering::SeqCst);
+    let before = Instant::now();
+    for second in 0..30 {
+        it.pipeline
+            .exposures(&[exposure("u-1", "a", second)], |_| {});
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(before.elapsed() >= Duration::from_secs(30));
+    let counters = it.pipeline.counters();
+    assert!(counters.failures() >= 29, "it tries again once a second");
+    let lag = counters.lag();
+    assert_eq!((lag.to_keep, counters.entries_kept()), (30, 0));
+    assert!(lag.batches >= 29, "{lag:?}");
+    it.gate.gone.store(false, Ordering::SeqCst);
+    it.stop.cancel();
+    it.driver.await.unwrap();
+    assert_eq!(counters.entries_kept(), 30);
+    assert_eq!(counters.lag().batches, 0);
+    assert!(counters.all_dropped().is_empty());
+}
+
+#[tokio::test]
+async fn an_outcome_that_was_reported_before_is_not_waited_for() {
+    let it = running(1 << 20);
+    assert_eq!(it.pipeline.outcomes(vec![outcome("x")]).await, Ok(0));
+    assert_eq!(it.pipeline.outcomes(vec![outcome("x")]).await, Ok(1));
+    until(async || it.pipeline.counters().lag() == Lag::default()).await;
+    assert_eq!(it.pipeline.counters().entries_kept(), 1);
 }

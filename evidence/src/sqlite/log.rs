@@ -35,6 +35,7 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
          CREATE TABLE IF NOT EXISTS writers (writer INTEGER PRIMARY KEY, number INTEGER NOT NULL);
          CREATE TABLE IF NOT EXISTS outcome_keys (
             key INTEGER PRIMARY KEY, unit BLOB NOT NULL, time INTEGER NOT NULL);
+         CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, data BLOB NOT NULL);
          CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, secret BLOB NOT NULL);
          PRAGMA user_version = 1;
          COMMIT;",
@@ -75,11 +76,22 @@ pub(super) fn append(connection: &mut Connection, batch: &Batch) -> Result<Appen
         )?;
     }
     let duplicate_outcomes = append_outcomes(&transaction, &batch.outcomes)?;
+    if let Some(account) = &batch.account {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO accounts (name, data) VALUES ('arrived', ?1)")?
+            .execute([account])?;
+    }
     transaction.commit()?;
     Ok(Appended {
         repeated: false,
         duplicate_outcomes,
     })
+}
+
+/// What came with the last batch that had an account.
+pub(super) fn account(connection: &Connection) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "SELECT data FROM accounts WHERE name = 'arrived'";
+    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?)
 }
 
 fn append_outcomes(

@@ -41,6 +41,23 @@ async fn what_was_kept_and_numbered_is_there_after_opening_again() {
 }
 
 #[tokio::test]
+async fn an_account_is_that_of_the_last_batch_that_was_kept_and_had_one() {
+    let (store, folder) = open().await.unwrap();
+    assert_eq!(store.account().await.unwrap(), None);
+    let with = |number, account: Option<&[u8]>| Batch {
+        account: account.map(<[u8]>::to_vec),
+        ..batch(number, &[exposure("u-1", "a", number)], &[])
+    };
+    store.append(&with(1, Some(b"one"))).await.unwrap();
+    store.append(&with(2, Some(b"two"))).await.unwrap();
+    store.append(&with(3, None)).await.unwrap();
+    store.append(&with(1, Some(b"one"))).await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(&folder.path().join("evidence.db")).unwrap();
+    assert_eq!(store.account().await.unwrap().as_deref(), Some(&b"two"[..]));
+}
+
+#[tokio::test]
 async fn the_bytes_of_a_forgotten_unit_are_in_no_file() {
     let (store, folder) = open().await.unwrap();
     let exposures: Vec<_> = (0..50)

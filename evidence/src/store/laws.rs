@@ -75,6 +75,7 @@ pub(crate) fn batch(number: i64, exposures: &[Exposure], outcomes: &[Outcome]) -
         number,
         blocks: builder.seal(),
         outcomes: outcomes.to_vec(),
+        account: None,
     }
 }
 

@@ -19,6 +19,8 @@ mod command_line;
 mod dashboard;
 mod demo;
 mod durability;
+mod evidence_after_a_crash;
+mod evidence_in_clickhouse;
 mod hostile_requests;
 mod kubernetes;
 mod life;

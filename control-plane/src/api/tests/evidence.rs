@@ -123,6 +123,17 @@ async fn exposures_are_lines_with_a_place_to_go_on() {
         .await
         .problem(404);
     server.get("/v1/exposures?format=xml").await.problem(400);
+    let file = server.get("/v1/exposures?format=parquet").await;
+    assert_eq!(
+        file.header("content-type"),
+        "application/vnd.apache.parquet"
+    );
+    assert!(file.text.starts_with("PAR1") && file.text.ends_with("PAR1"));
+    assert_eq!(file.header("x-next-cursor"), "2");
+    server
+        .get("/v1/exposures?format=parquet&follow=true")
+        .await
+        .problem(400);
     *server.kept.is_gone.lock().unwrap() = true;
     server.get("/v1/exposures?follow=true").await.problem(503);
 }

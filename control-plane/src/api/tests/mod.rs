@@ -228,7 +228,8 @@ impl Server {
         Answer {
             status: parts.status,
             headers: parts.headers,
-            text: String::from_utf8(bytes.to_vec()).unwrap(),
+            // Of a file that is no text, what of it is.
+            text: String::from_utf8_lossy(&bytes).into_owned(),
         }
     }
 

@@ -1,0 +1,99 @@
+//! `kill -9` of a control plane that takes evidence in: what was kept is there once, and what was not is told
+//! as missing.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use watershed_tests::api::Api;
+use watershed_tests::http::Request;
+use watershed_tests::sidecar::Sidecar;
+use watershed_tests::traffic::{ask_all, units};
+use watershed_tests::{binaries, eventually};
+
+/// All raw exposures, page by page.
+async fn exposures(api: &Api) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    loop {
+        let cursor = all.last().map_or(json!(0), |it| it["cursor"].clone());
+        let path = format!("/v1/exposures?experiment=chat-model&cursor={cursor}");
+        let response = api.send(&Request::get(&path)).await.unwrap();
+        assert_eq!(response.status, 200, "{}", response.text());
+        let lines = response.text();
+        let before = all.len();
+        let lines = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        all.extend(lines);
+        if all.len() == before {
+            return all;
+        }
+    }
+}
+
+/// Waits until so many assignments are counted and settled, and what arrived of them stays the same.
+async fn settled(sidecar: &Sidecar, counted: usize) -> usize {
+    let api = sidecar.control_plane.api();
+    let arrived = eventually("the counts have settled", async || {
+        let status = api.get("/v1/experiments/chat-model/status").await;
+        let telemetry = status["telemetry"].clone();
+        match telemetry["counted"] == counted {
+            true => Ok(telemetry["arrived"].as_u64().unwrap()),
+            false => Err(telemetry),
+        }
+    })
+    .await;
+    usize::try_from(arrived).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_kept_before_kill_9_is_there_once_and_what_was_not_is_told_as_missing() {
+    let mut sidecar = Sidecar::start(|mut bootstrap| {
+        *bootstrap.at("/stats_flush_interval") = json!("0.2s");
+        bootstrap
+    })
+    .await;
+    let wasm = binaries::wasm();
+    let arguments = ["--wasm-path", wasm.to_str().unwrap(), "--insecure-open-api"];
+    let settle = ["--telemetry-settle-seconds", "2"];
+    let arguments = [&arguments[..], &settle[..]].concat();
+    sidecar.control_plane.start_with(&arguments).await;
+    sidecar.apply_experiment().await;
+    ask_all(sidecar.gateway(), &units(300)).await;
+    assert_eq!(settled(&sidecar, 300).await, 300);
+
+    let api = sidecar.control_plane.api();
+    let load = tokio::spawn({
+        let gateway = sidecar.gateway();
+        async move { ask_all(gateway, &units(3_000)).await }
+    });
+    let kept = eventually("some of the load is kept", async || {
+        let kept = api.metric("watershed_evidence_kept_total").await;
+        if kept > 600.0 { Ok(kept) } else { Err(kept) }
+    })
+    .await;
+    sidecar.control_plane.kill();
+    load.await.unwrap();
+    sidecar.control_plane.start_with(&arguments).await;
+    let before = exposures(&api).await.len();
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    let is_there = before as f64 >= kept;
+    assert!(is_there, "{before} of {kept} that were kept");
+
+    ask_all(sidecar.gateway(), &units(100)).await;
+    let arrived = settled(&sidecar, 3_400).await;
+    let all = exposures(&api).await;
+    assert_eq!(arrived, all.len(), "what arrived is what is there");
+    let distinct: BTreeSet<_> = all
+        .iter()
+        .map(|it| {
+            (
+                it["time_us"].as_i64(),
+                it["request_id"].to_string(),
+                it["unit_key"].to_string(),
+            )
+        })
+        .collect();
+    assert_eq!(distinct.len(), all.len(), "each once");
+    println!("{} of 3,400 were lost", 3_400 - arrived);
+    sidecar.envoy.assert_filter_unharmed().await;
+}
