@@ -150,6 +150,9 @@ impl Host for Chaos<'_> {
     fn request_body(&self, most: usize) -> Result<Vec<u8>, HostError> {
         self.call("request_body", self.input.body.iter().copied().take(most).collect())
     }
+    fn response_body(&self, most: usize) -> Result<Vec<u8>, HostError> {
+        self.call("response_body", self.input.body.iter().copied().take(most).collect())
+    }
     fn metadata(&self) -> Result<Vec<u8>, HostError> {
         self.call("metadata", self.input.metadata.clone())
     }
@@ -217,6 +220,7 @@ pub fn exchange(active: &Rc<Active>, input: &Input) {
         let _ = exchange.on_request_body(&host, input.body.len(), true);
     }
     exchange.on_response_headers(&host);
+    exchange.on_response_body(&host, input.body.len(), true);
 }
 
 /// Reads `bytes` as a configuration by the short way, and by decoding every word and then compiling it.
