@@ -25,21 +25,28 @@ pub async fn follow(control: Arc<Control>, store: Store, poll: Duration, stop: C
 async fn keep_up(control: &Control, poll: Duration, wake: &Notify) {
     let mut poll = interval(poll);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
+    let mut outage = Outage::default();
     loop {
         tokio::select! {
             () = wake.notified() => {}
             _ = poll.tick() => {}
         }
-        match control.refresh().await {
-            Ok(()) => failing = false,
-            // Once for each outage: the log is for people.
-            Err(fault) if !failing => {
-                tracing::error!(%fault, "changes of other replicas cannot be followed");
-                failing = true;
-            }
-            Err(_) => {}
+        if let Some(fault) = outage.began(control.refresh().await) {
+            tracing::error!(%fault, "changes of other replicas cannot be followed");
         }
+    }
+}
+
+/// Whether the last of several attempts failed, so that an outage is told once: the log is for people.
+#[derive(Debug, Default)]
+pub(crate) struct Outage(bool);
+
+impl Outage {
+    /// The fault with which an outage began, where this attempt is its first.
+    pub(crate) fn began<E>(&mut self, attempt: Result<(), E>) -> Option<E> {
+        let fault = attempt.err();
+        let was_there = std::mem::replace(&mut self.0, fault.is_some());
+        fault.filter(|_| !was_there)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::accounts::Accounts;
 use crate::clock::Clock;
+use crate::replicas::Outage;
 use crate::store::{Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -53,17 +54,11 @@ impl Exchange {
         let exchanging = async {
             let mut ticks = interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut failing = false;
+            let mut outage = Outage::default();
             loop {
                 ticks.tick().await;
-                match self.once(clock).await {
-                    Ok(()) => failing = false,
-                    // Once for each outage: the log is for people.
-                    Err(fault) if !failing => {
-                        tracing::error!(%fault, "what proxies counted is not shared with other replicas");
-                        failing = true;
-                    }
-                    Err(_) => {}
+                if let Some(fault) = outage.began(self.once(clock).await) {
+                    tracing::error!(%fault, "what proxies counted is not shared with other replicas");
                 }
             }
         };

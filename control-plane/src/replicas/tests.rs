@@ -170,3 +170,11 @@ async fn a_database_that_goes_away_and_comes_back_is_followed_again() {
     let after = a.put("after").await;
     assert_eq!(b.until(after).await, a.control.model());
 }
+
+#[test]
+fn an_outage_is_told_when_it_begins_and_the_next_one_again() {
+    let mut outage = Outage::default();
+    let attempts = [Ok(()), Err(1), Err(2), Ok(()), Err(3), Err(4)];
+    let told = attempts.map(|attempt| outage.began(attempt));
+    assert_eq!(told, [None, Some(1), None, None, Some(3), None]);
+}
