@@ -3,7 +3,7 @@
 //! other ([`crate::reconcile`]). The types and their bytes alone; how they get there is the control plane's.
 
 use crate::Micros;
-use crate::reconcile::{Count, Report, SLOT};
+use crate::reconcile::{Report, SLOT};
 use prost::Message;
 use std::collections::BTreeMap;
 
@@ -47,22 +47,8 @@ struct Arrivals {
 struct Told {
     #[prost(string, tag = "1")]
     proxy: String,
-    #[prost(sint64, tag = "2")]
-    time: Micros,
-    #[prost(sint64, optional, tag = "3")]
-    began: Option<Micros>,
-    #[prost(message, repeated, tag = "4")]
-    counts: Vec<Counted>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Counted {
-    #[prost(string, tag = "1")]
-    experiment: String,
-    #[prost(string, tag = "2")]
-    variant: String,
-    #[prost(uint64, tag = "3")]
-    value: u64,
+    #[prost(message, required, tag = "2")]
+    report: Report,
 }
 
 /// One thing that was heard.
@@ -106,16 +92,9 @@ impl Gathered {
 
     /// A proxy told what its counters stand at.
     pub fn reported(&mut self, proxy: &str, report: &Report) {
-        let counted = |it: &Count| Counted {
-            experiment: it.experiment.clone(),
-            variant: it.variant.clone(),
-            value: it.value,
-        };
         self.reports.push(Told {
             proxy: proxy.to_owned(),
-            time: report.time,
-            began: report.began,
-            counts: report.counts.iter().map(counted).collect(),
+            report: report.clone(),
         });
     }
 
@@ -157,7 +136,8 @@ impl Hearsay {
     /// All of it: arrivals first, so that no report waits for what came with it.
     pub fn items(self) -> impl Iterator<Item = Item> {
         let arrivals = self.arrivals.into_iter().flat_map(Arrivals::items);
-        arrivals.chain(self.reports.into_iter().map(Told::item))
+        let reported = |Told { proxy, report }| Item::Reported { proxy, report };
+        arrivals.chain(self.reports.into_iter().map(reported))
     }
 }
 
@@ -193,28 +173,10 @@ impl Arrivals {
     }
 }
 
-impl Told {
-    fn item(self) -> Item {
-        let count = |it: Counted| Count {
-            experiment: it.experiment,
-            variant: it.variant,
-            value: it.value,
-        };
-        Item::Reported {
-            proxy: self.proxy,
-            report: Report {
-                time: self.time,
-                began: self.began,
-                counts: self.counts.into_iter().map(count).collect(),
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reconcile::Reconciler;
+    use crate::reconcile::{Count, Reconciler};
     use proptest::prelude::*;
 
     const SECOND: Micros = 1_000_000;

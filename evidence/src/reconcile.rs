@@ -12,6 +12,7 @@ mod kept;
 use crate::Micros;
 use crate::hearsay::Item;
 use crate::loss::{Counter, Ledger};
+use prost::Message;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -21,25 +22,31 @@ pub(crate) const SLOT: Micros = 100_000;
 /// makes no more of them; what is let go then counts as missing.
 const MAX_SLOTS: usize = 72_000;
 
-/// What a proxy says that its counters stand at.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a proxy says that its counters stand at. Protobuf, because control planes tell each other.
+#[derive(Clone, PartialEq, Message)]
 pub struct Report {
     /// When it said so, by its clock.
+    #[prost(sint64, tag = "1")]
     pub time: Micros,
     /// When its process began, by its clock, where it says that, too.
+    #[prost(sint64, optional, tag = "2")]
     pub began: Option<Micros>,
     /// Assignments since then.
+    #[prost(message, repeated, tag = "3")]
     pub counts: Vec<Count>,
 }
 
 /// One counter of the filter.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq, Message)]
 pub struct Count {
     /// The experiment's key.
+    #[prost(string, tag = "1")]
     pub experiment: String,
     /// The variant's key.
+    #[prost(string, tag = "2")]
     pub variant: String,
     /// What it stands at.
+    #[prost(uint64, tag = "3")]
     pub value: u64,
 }
 

@@ -89,7 +89,7 @@ impl Accounts {
         if let Some(gathered) = self.gathered.get() {
             lock(gathered).reported(proxy, &report);
         }
-        self.enter(proxy.to_owned(), report);
+        self.enter(proxy, report);
     }
 
     /// From now on, what is heard here is gathered for others; see [`Accounts::heard_here`].
@@ -107,13 +107,13 @@ impl Accounts {
     pub fn hear(&self, hearsay: Hearsay) {
         for item in hearsay.items() {
             match item {
-                Item::Reported { proxy, report } => self.enter(proxy, report),
+                Item::Reported { proxy, report } => self.enter(&proxy, report),
                 arrived @ Item::Arrived { .. } => lock(&self.reconciler).hear(arrived),
             }
         }
     }
 
-    fn enter(&self, proxy: String, report: Report) {
+    fn enter(&self, proxy: &str, report: Report) {
         let mut experiments: Vec<_> = report
             .counts
             .iter()
@@ -121,7 +121,7 @@ impl Accounts {
             .collect();
         experiments.dedup();
         let mut reconciler = lock(&self.reconciler);
-        reconciler.hear(Item::Reported { proxy, report });
+        reconciler.report(proxy, report);
         for experiment in experiments {
             let account = reconciler.ledger().all(&experiment);
             let telemetry = self.metrics.telemetry();
