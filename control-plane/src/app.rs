@@ -206,7 +206,7 @@ pub async fn serve(
     )
     .await?;
     metrics.watch(evidence.pipeline.clone());
-    let is_alone = config.store.database_url.is_none();
+    let is_alone = !store.is_shared();
     let accounts = accounts(&config.telemetry, &evidence, is_alone, &metrics).await?;
     let mut state = AppState {
         control,
