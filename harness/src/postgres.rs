@@ -119,6 +119,9 @@ impl Postgres {
             // No socket in a folder that others share.
             .args(["-k", ""])
             .args(["-c", &format!("fsync={sync}")])
+            // A server that stops waits for clients that connected meanwhile and say nothing, as one does that
+            // runs on the thread which waits for the server; in seconds.
+            .args(["-c", "authentication_timeout=5"])
             .args(["-c", "max_connections=60"])
             .args(["-c", "shared_buffers=16MB"]);
         self.process = Some(Process::start(command, &self.log()));
@@ -271,6 +274,8 @@ fn unprivileged() -> Option<Account> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpStream;
+    use std::sync::mpsc;
 
     #[test]
     fn a_server_is_started_stopped_and_started_again_with_what_it_kept() {
@@ -286,5 +291,24 @@ mod tests {
         assert!(!server.answers());
         server.run();
         assert_eq!(server.sql("ours", "SELECT n FROM kept"), "7");
+    }
+
+    #[test]
+    fn a_server_stops_though_a_client_connects_meanwhile_and_says_nothing() {
+        let Some(mut server) = Postgres::start(Durability::None) else {
+            return;
+        };
+        let address = server.address();
+        let (stopped, is_stopped) = mpsc::channel::<()>();
+        let clients = thread::spawn(move || {
+            let mut silent = Vec::new();
+            while is_stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                silent.extend(TcpStream::connect(address));
+            }
+            silent.len()
+        });
+        server.stop();
+        drop(stopped);
+        assert!(clients.join().unwrap() > 0);
     }
 }
