@@ -113,7 +113,9 @@ impl Reconciler {
             }
         }
         let known = self.proxies.entry(proxy.to_owned()).or_default();
-        let since = *known.since.get_or_insert(since.unwrap_or(report.time));
+        // What a report says is as old as the filter's last word before it.
+        let last_word = report.time.saturating_sub(SLOT);
+        let since = *known.since.get_or_insert(since.unwrap_or(last_word));
         for (experiment, pending) in &mut known.experiments {
             let (told, arrived) = pending.settle(report.time.saturating_sub(self.settle), since);
             self.ledger.told(proxy, experiment, told);
@@ -298,6 +300,20 @@ mod tests {
                 arrived: 1
             }
         );
+    }
+
+    #[test]
+    fn requests_that_the_filter_had_not_told_of_before_the_first_report_arrived_all_the_same() {
+        let mut it = Reconciler::new(100 * SECOND, Reconciler::SETTLE);
+        let first = 105 * SECOND;
+        for request in 0..300 {
+            it.arrived("p", "chat", first - SLOT / 2 + request);
+        }
+        it.report("p", report(first, 1, 0));
+        it.report("p", report(first + SLOT, 1, 300));
+        it.report("p", report(150 * SECOND, 1, 300));
+        let (told, arrived) = (300, 300);
+        assert_eq!(account(&it), Account { told, arrived });
     }
 
     #[test]

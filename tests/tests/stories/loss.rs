@@ -71,15 +71,7 @@ async fn the_share_of_entries_that_never_arrived_is_told_and_marks_the_experimen
         .start_with(&[&arguments[..], &settle[..]].concat())
         .await;
     sidecar.apply_experiment().await;
-    eventually("the proxy tells its counts", async || {
-        let reports = sidecar
-            .control_plane
-            .api()
-            .metric("watershed_proxy_reports_total")
-            .await;
-        if reports > 0.0 { Ok(()) } else { Err(reports) }
-    })
-    .await;
+    sidecar.until_counts_are_told().await;
 
     ask_all(sidecar.gateway(), &units(300)).await;
     let whole = until(&sidecar, 300, 300).await;
