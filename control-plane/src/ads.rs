@@ -1,4 +1,4 @@
-//! The discovery services: tonic shells over the state machines of `watershed-xds`. They move messages,
+//! The discovery services: shells over the state machines of `watershed-xds`. They move messages,
 //! and keep a registry of who is connected and what each proxy has acknowledged. What to send, and
 //! when, is decided there; what there is to send, in [`crate::resources`].
 
@@ -11,6 +11,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wire;
 
 pub use fleets::Fleets;
 pub use peer::Peer;

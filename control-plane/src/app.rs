@@ -31,6 +31,7 @@ use crate::evidence::ingest::AccessLogs;
 use crate::evidence::stats_sink::StatsSink;
 use crate::leader::Candidate;
 use crate::metrics::Metrics;
+use crate::open_files;
 use crate::publish::FleetPublisher;
 use crate::replicas;
 use crate::resources::Settings;
@@ -51,7 +52,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tonic::service::RoutesBuilder;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tracing_subscriber::EnvFilter;
 use watershed_evidence::reconcile::Reconciler;
@@ -165,6 +166,7 @@ pub async fn serve(
     config: ServeConfig,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    open_files::allow_as_many_as_possible();
     let auth = config.api.auth()?;
     let xds_security = config.xds.security()?;
     let metrics = Arc::new(Metrics::new());
@@ -226,21 +228,21 @@ pub async fn serve(
     let router = api::router(state).into_make_service_with_connect_info::<RemoteAddress>();
     let api = Incoming::new(api, api_security)?;
     let rest = axum::serve(api, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let mut services = RoutesBuilder::default();
-    Ads::new(fleets, registry).add_to(&mut services);
     let counters = StatsSink::service(Arc::clone(&metrics), Arc::clone(&accounts));
-    services.add_service(counters);
     let access_logs = AccessLogs {
         metrics,
         evidence,
         accounts,
         clock: clock::now,
     };
-    services.add_service(access_logs.service());
+    let services = Routes::default()
+        .add_service(counters)
+        .add_service(access_logs.service());
+    let services = Ads::new(fleets, registry).add_to(services);
     let grpc = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_routes(services.routes())
+        .add_routes(services)
         .serve_with_incoming_shutdown(
             Incoming::new(xds, xds_security)?,
             stopping.clone().cancelled_owned(),

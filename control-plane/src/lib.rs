@@ -18,6 +18,7 @@ pub mod leader;
 pub mod metrics;
 pub mod model;
 pub mod ofrep;
+pub mod open_files;
 pub mod percent;
 pub mod publish;
 pub mod replicas;

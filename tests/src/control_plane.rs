@@ -79,7 +79,12 @@ impl ControlPlane {
 
     /// Starts it with these arguments beside its addresses and its database.
     pub async fn start_with(&mut self, arguments: &[&str]) {
-        let mut command = Command::new(binaries::watershed());
+        self.start_by(Command::new(binaries::watershed()), arguments)
+            .await;
+    }
+
+    /// Starts it by a command that runs `watershed` with the arguments that it is given.
+    pub async fn start_by(&mut self, mut command: Command, arguments: &[&str]) {
         command
             .arg("serve")
             .args(["--api-address", &self.api.address().to_string()])

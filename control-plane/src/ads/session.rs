@@ -3,11 +3,14 @@
 //! the newest state when it comes round.
 
 use super::registry::Connection;
+use super::wire::Requests;
 use super::{Ads, Peer};
 use crate::clock;
 use crate::model::{FleetSlice, Key};
+use axum::body::Body;
+use prost::Message;
 use tokio::sync::{mpsc, watch};
-use tonic::{Status, Streaming};
+use tonic::Status;
 use watershed_xds::{NodeIdentity, PerType, RequestError, Snapshot, Version, XdsStream};
 
 /// The most bytes of a `node.id`.
@@ -32,7 +35,11 @@ type Outbound<T> = mpsc::Sender<Box<Result<T, Status>>>;
 
 type Followed = Option<watch::Receiver<Snapshot>>;
 
-impl<S: XdsStream> Session<S> {
+impl<S> Session<S>
+where
+    S: XdsStream,
+    S::Request: Message + Default,
+{
     pub(super) fn new(ads: Ads, stream: S, peer: Peer, outbound: Outbound<S::Response>) -> Self {
         Self {
             ads,
@@ -44,13 +51,14 @@ impl<S: XdsStream> Session<S> {
         }
     }
 
-    pub(super) async fn run(mut self, mut inbound: Streaming<S::Request>) {
+    pub(super) async fn run(mut self, mut inbound: Requests<Body, S::Request>) {
         let mut fleet: Followed = None;
         loop {
             let step = tokio::select! {
-                request = inbound.message() => match request {
+                request = inbound.next() => match request {
                     Ok(Some(request)) => self.on_request(request, &mut fleet).await,
-                    Ok(None) | Err(_) => Err(Closed),
+                    Ok(None) => Err(Closed),
+                    Err(status) => self.close(status).await,
                 },
                 snapshot = next(&mut fleet) => self.on_snapshot(&snapshot).await,
             };

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::service::RoutesBuilder;
+use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint, Server as GrpcServer};
 use tonic::{Code, Status, Streaming};
 use watershed_xds::ResourceType::{self, Cluster, Extension};
@@ -47,12 +47,11 @@ impl Server {
         let fleets = Arc::new(Fleets::default());
         let metrics = Arc::new(Metrics::new());
         let registry = Registry::new(Arc::clone(&fleets), Arc::clone(&metrics));
-        let mut routes = RoutesBuilder::default();
-        Ads::new(Arc::clone(&fleets), Arc::clone(&registry)).add_to(&mut routes);
+        let ads = Ads::new(Arc::clone(&fleets), Arc::clone(&registry));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let incoming = TcpListenerStream::new(listener);
-        let server = GrpcServer::builder().add_routes(routes.routes());
+        let server = GrpcServer::builder().add_routes(ads.add_to(Routes::default()));
         tokio::spawn(server.serve_with_incoming(incoming));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self {
@@ -256,6 +255,7 @@ async fn polling_is_not_served_and_says_so() {
     let mut client = ClusterDiscoveryServiceClient::new(server.channel.clone());
     let status = client.fetch_clusters(ask("a", Cluster)).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(status.message(), "use the streaming methods");
 }
 
 #[tokio::test]

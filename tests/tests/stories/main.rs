@@ -29,6 +29,7 @@ mod loss;
 mod manifests;
 mod mesh;
 mod noticing_traps;
+mod open_files;
 mod openfeature;
 mod outage;
 mod outcome_header;
