@@ -83,7 +83,8 @@ bench-envoy: setup filter ## measure a real Envoy, beside other ways to decide; 
 		--probe "$(TARGET)/$(WASM_TARGET)/wasm/watershed_probe_filter.wasm" --out "$(TARGET)/bench"
 	@echo 'bench/plots.py "$(TARGET)/bench" writes the tables of bench/README.md and bench/plots/ anew'
 
-bench-evidence: ## measure the evidence: access logs over gRPC into SQLite, questions to 10,000,000 units (5 minutes); figures in target/bench/evidence.json
+bench-evidence: ## measure the evidence: access logs over gRPC into SQLite and PostgreSQL, questions to 10,000,000 units (7 minutes); figures in target/bench/evidence.json
+	@setup/postgres.sh
 	$(BENCH) build $(CARGO_FLAGS) --release -p watershed-evidence-bench --bin bench-evidence
 	"$(TARGET)/release/bench-evidence" report --out "$(TARGET)/bench/evidence.json"
 

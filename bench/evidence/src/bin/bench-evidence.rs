@@ -4,18 +4,20 @@
 use anyhow::Context as _;
 use clap::Parser;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use tokio::process::Command;
 use watershed_evidence::store::Scan;
-use watershed_evidence::{EvidenceStore, SqliteStore};
+use watershed_evidence::{EvidenceStore, PostgresStore, SqliteStore};
 use watershed_evidence_bench::load::{self, Load, Sent};
 use watershed_evidence_bench::question::{self, Answered};
 use watershed_evidence_bench::receive::{Received, receive};
 use watershed_evidence_bench::{usage, wire};
+use watershed_harness::{Durability, Postgres};
 
 #[derive(Parser)]
 #[command(about = "Measures the evidence")]
@@ -45,8 +47,18 @@ struct Report {
     /// How many units the experiment has that is asked for; 0 leaves it out.
     #[arg(long, default_value_t = 10_000_000)]
     asked_units: u64,
+    /// Which stores take the load.
+    #[arg(long, value_delimiter = ',', default_value = "sqlite,postgres")]
+    stores: Vec<Kind>,
     #[command(flatten)]
     load: Load,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, clap::ValueEnum)]
+enum Kind {
+    Sqlite,
+    /// A PostgreSQL server that waits for the disk; left out where there is none on this machine.
+    Postgres,
 }
 
 #[tokio::main]
@@ -69,32 +81,26 @@ async fn measure(report: Report) -> anyhow::Result<()> {
         Some(folder) => tempfile::tempdir_in(folder),
         None => tempfile::tempdir(),
     };
-    let (sent, received, found) = {
-        let folder = folder()?;
-        sqlite(report.load, &folder.path().join("evidence.db")).await?
+    let takes = |kind| report.stores.contains(&kind);
+    let sqlite = match takes(Kind::Sqlite) {
+        true => Some(sqlite(report.load, folder()?.path()).await?),
+        false => None,
+    };
+    let postgres = match takes(Kind::Postgres) {
+        true => postgres(report.load).await?,
+        false => None,
     };
     let answered = match report.asked_units {
         0 => None,
         units => Some(asked(folder()?.path(), units).await?),
     };
-    let per_entry = |cpu_s: f64| cpu_s * 1e6 / sent.entries as f64;
     let figures = json!({
         "machine": {
             "cores": std::thread::available_parallelism().map_or(1, Into::into),
             "load": load_before,
         },
-        "sqlite": {
-            "streams": report.load.streams,
-            "units": report.load.units,
-            "entry_bytes": wire::entry_bytes()?,
-            "sent": sent,
-            "entries_per_s": sent.entries as f64 / sent.seconds,
-            "received": received,
-            "rows_read_back": found.rows,
-            "units_read_back": found.units,
-            "receiver_cpu_us_per_entry": per_entry(received.usage.cpu_s),
-            "sender_cpu_us_per_entry": per_entry(sent.cpu_s),
-        },
+        "sqlite": sqlite,
+        "postgres": postgres,
         "question": answered,
     });
     let text = serde_json::to_string_pretty(&figures)? + "\n";
@@ -113,21 +119,52 @@ struct Found {
     units: u64,
 }
 
-/// The load into a new store, and what it has when it is opened again.
-async fn sqlite(load: Load, path: &Path) -> anyhow::Result<(Sent, Received, Found)> {
-    let store = Arc::new(SqliteStore::open(path)?);
-    let (sent, received) = receive(store, async |address| {
-        let numbers = [
-            ("--streams", load.streams as u64),
-            ("--rate", load.rate),
-            ("--seconds", load.seconds),
-            ("--units", load.units),
-        ];
-        let numbers = numbers.map(|(name, it)| format!("{name}={it}"));
-        child(&["load".to_owned(), address.to_string()], &numbers).await
-    })
-    .await?;
-    Ok((sent, received, found(&SqliteStore::open(path)?).await?))
+/// The load into a new file, and what it has when it is opened again.
+async fn sqlite(load: Load, folder: &Path) -> anyhow::Result<Value> {
+    let path = folder.join("evidence.db");
+    let store = Arc::new(SqliteStore::open(&path)?);
+    let (sent, received) = receive(store, async |address| send(load, address).await).await?;
+    let found = found(&SqliteStore::open(&path)?).await?;
+    figures(load, &sent, &received, &found)
+}
+
+/// The load into a new database of a server of its own, and what it has when it is opened again.
+async fn postgres(load: Load) -> anyhow::Result<Option<Value>> {
+    let Some(server) = Postgres::start(Durability::Disk) else {
+        return Ok(None);
+    };
+    let url: PgConnectOptions = server.create("evidence").parse()?;
+    let store = Arc::new(PostgresStore::open(url.clone()).await?);
+    let (sent, received) = receive(store, async |address| send(load, address).await).await?;
+    let found = found(&PostgresStore::open(url).await?).await?;
+    figures(load, &sent, &received, &found).map(Some)
+}
+
+async fn send(load: Load, address: SocketAddr) -> anyhow::Result<Sent> {
+    let numbers = [
+        ("--streams", load.streams as u64),
+        ("--rate", load.rate),
+        ("--seconds", load.seconds),
+        ("--units", load.units),
+    ];
+    let numbers = numbers.map(|(name, it)| format!("{name}={it}"));
+    child(&["load".to_owned(), address.to_string()], &numbers).await
+}
+
+fn figures(load: Load, sent: &Sent, received: &Received, found: &Found) -> anyhow::Result<Value> {
+    let per_entry = |cpu_s: f64| cpu_s * 1e6 / sent.entries as f64;
+    Ok(json!({
+        "streams": load.streams,
+        "units": load.units,
+        "entry_bytes": wire::entry_bytes()?,
+        "sent": sent,
+        "entries_per_s": sent.entries as f64 / sent.seconds,
+        "received": received,
+        "rows_read_back": found.rows,
+        "units_read_back": found.units,
+        "receiver_cpu_us_per_entry": per_entry(received.usage.cpu_s),
+        "sender_cpu_us_per_entry": per_entry(sent.cpu_s),
+    }))
 }
 
 async fn found(store: &dyn EvidenceStore) -> anyhow::Result<Found> {
