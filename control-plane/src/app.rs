@@ -295,7 +295,7 @@ async fn accounts(
     let reconciler = resumed.unwrap_or_else(|| Reconciler::new(began, config.settle()));
     let threshold = config.telemetry_missing_over;
     let accounts = Arc::new(Accounts::new(reconciler, threshold, Arc::clone(metrics)));
-    if is_alone {
+    if is_alone && evidence.store.keeps_accounts() {
         let kept = Arc::clone(&accounts);
         evidence.pipeline.accompany(move || kept.keep());
     }

@@ -290,6 +290,10 @@ impl EvidenceStore for SqliteStore {
         self.blocking(|it| log::account(&hold(&it.reader))).await
     }
 
+    fn keeps_accounts(&self) -> bool {
+        true
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.blocking(|it| Ok(hold(&it.reader).execute_batch("SELECT 1")?))
             .await

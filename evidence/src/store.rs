@@ -68,6 +68,11 @@ pub trait EvidenceStore: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether the store keeps accounts at all.
+    fn keeps_accounts(&self) -> bool {
+        false
+    }
+
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 }
