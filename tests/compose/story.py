@@ -27,7 +27,9 @@ GRAFANA = "grafana/grafana:11.6.1"
 LONG_RUNNING = {
     "stable-a", "candidate-b", "candidate-c", "control-plane", "envoy", "prometheus",
     "postgres", "replica-1", "replica-2", "envoy-replicated",
+    "clickhouse", "control-plane-clickhouse", "envoy-clickhouse",
 }  # fmt: skip
+PROFILES = ("postgres", "clickhouse")
 
 
 def free_port():
@@ -38,8 +40,12 @@ def free_port():
 
 PORTS = {
     name: free_port()
-    for name in ("API", "GATEWAY", "PROMETHEUS", "GRAFANA", "REPLICA_1", "REPLICA_2", "REPLICATED_GATEWAY")
-}
+    for name in (
+        "API", "GATEWAY", "PROMETHEUS", "GRAFANA",
+        "REPLICA_1", "REPLICA_2", "REPLICATED_GATEWAY",
+        "CLICKHOUSE_API", "CLICKHOUSE_GATEWAY",
+    )
+}  # fmt: skip
 ENVIRONMENT = os.environ | {f"WATERSHED_{name}_PORT": str(port) for name, port in PORTS.items()}
 
 
@@ -56,7 +62,8 @@ def compose_command():
     return ["docker", "compose"] if plugin.returncode == 0 else ["docker-compose"]
 
 
-COMPOSE = [*compose_command(), "-f", str(FILE), "-p", PROJECT, "--profile", "postgres"]
+COMPOSE = [*compose_command(), "-f", str(FILE), "-p", PROJECT]
+COMPOSE += [word for profile in PROFILES for word in ("--profile", profile)]
 
 
 def compose(*arguments, check=True):
@@ -277,8 +284,52 @@ def evidence(api, gateway):
     # Envoy leaves the namespace `wasmcustom` of the filter's counters out.
     eventually("Prometheus has the proxy's assignments", lambda: value("sum(watershed_assignment)") >= 1_000)
     eventually("Prometheus has the evidence", lambda: value(f"sum({counted})") >= before + 100)
-    for name in ("control-plane", "replica-1", "replica-2", "envoy", "envoy-replicated"):
+    asked = ("control-plane", "replica-1", "replica-2", "control-plane-clickhouse")
+    for name in (*asked, "envoy", "envoy-replicated", "envoy-clickhouse"):
         eventually(f"Prometheus asks {name}", lambda: value(f"max(up%7Bcontainer=%22{name}%22%7D)") == 1)
+
+
+def in_clickhouse(api, gateway):
+    say("Profile clickhouse: what really ran is in ClickHouse, and results and exposures are read from there")
+    eventually("requests are stamped", lambda: gateway.ask(UNITS[0])[0])
+    answers = gateway.ask_all()
+    assert_split(answers, stable=7_000, candidate_b=2_000, candidate_c=1_000)
+    units = "SELECT uniqExact(unit) FROM evidence_units WHERE experiment = 'chat-model'"
+    eventually("ClickHouse has every unit", lambda: clickhouse_says(units) == str(len(UNITS)))
+    assigned = dict(Counter(variant for variant, _ in answers.values()))
+    eventually("results count each variant's units", lambda: units_of(api) == assigned)
+    # Raw exposures are shown some seconds after they came, when no other writer can be behind.
+    eventually("exposures have every unit", lambda: exposed(api) == assigned)
+
+    say("Kill ClickHouse under traffic: no request fails, and what came meanwhile is there in the end")
+    rows = "SELECT count() FROM evidence_log WHERE experiment = 'chat-model'"
+    before = int(clickhouse_says(rows))
+    output(["docker", "kill", container("clickhouse")])
+    assert gateway.ask_all() == answers
+    eventually("ClickHouse is missed", lambda: api.counter("watershed_evidence_failures_total") > 0)
+    compose("start", "clickhouse")
+    eventually("ClickHouse has it all", lambda: int(clickhouse_says(rows)) == before + len(UNITS))
+    assert units_of(api) == assigned, "a unit changed its variant"
+
+
+def clickhouse_says(sql):
+    """What ClickHouse answers itself, with its own user."""
+    key = compose("exec", "-T", "control-plane", "cat", "/run/watershed/clickhouse-password").strip()
+    headers = ["--header", "X-ClickHouse-User: watershed", "--header", f"X-ClickHouse-Key: {key}"]
+    ask = ["wget", "-q", "-O", "-", *headers, "--post-data", sql, "http://127.0.0.1:8123/"]
+    return output(["docker", "exec", container("clickhouse"), *ask]).strip()
+
+
+def units_of(api):
+    """The units of chat-model by variant, as its results count them."""
+    return json.loads(api.ask("GET", "/v1/experiments/chat-model/results"))["units"]
+
+
+def exposed(api):
+    """The same from raw exposures."""
+    lines = api.ask("GET", "/v1/exposures?experiment=chat-model").decode().splitlines()
+    exposures = [json.loads(line) for line in lines]
+    return dict(Counter(dict((it["unit_key"], it["variant"]) for it in exposures).values()))
 
 
 def dashboard():
@@ -338,6 +389,7 @@ def main():
         replicas = {f"replica-{n}": Api(PORTS[f"REPLICA_{n}"], key) for n in (1, 2)}
         kill_a_replica(replicas, Gateway(PORTS["REPLICATED_GATEWAY"]))
         evidence(api, gateway)
+        in_clickhouse(Api(PORTS["CLICKHOUSE_API"], key), Gateway(PORTS["CLICKHOUSE_GATEWAY"]))
         dashboard()
         grafana(with_grafana)
         say("A second start changes nothing: the secrets and what people changed stay")
