@@ -176,6 +176,23 @@ fn a_reason_says_why() {
 }
 
 #[test]
+fn an_experiment_of_a_slice_is_evaluated_as_by_a_proxy_that_is_in_none() {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(MODEL).unwrap();
+    let everybody = documents.iter().find(|it| it["key"] == "everybody");
+    let mut spec = everybody.unwrap()["spec"].clone();
+    spec["slices"] = json!(["canary"]);
+    let spec = Spec::Experiment(serde_json::from_value(spec).unwrap());
+    let put = Change::Put(key("everybody"), spec);
+    let model = change::apply(&model(), &put, Precondition::None, now());
+    let evaluator = Evaluator::compile(Arc::new(model.unwrap().model)).unwrap();
+    let asked = context(json!({"targetingKey": "u"}));
+    let found = evaluated(evaluator.one("everybody", &asked, moment()));
+    assert_eq!(found.reason, Reason::Default);
+    assert_eq!(found.metadata["verdict"], "not_allocated");
+    assert_eq!((found.value, &*found.variant), (None, ""));
+}
+
+#[test]
 fn a_flag_without_a_unit_says_what_is_missing() {
     let evaluator = evaluator();
     let failed = |flag: &str, given: Value| match evaluator.one(flag, &context(given), moment()) {
