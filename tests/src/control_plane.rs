@@ -1,6 +1,7 @@
 //! The control plane as a process. What lives here: starting it on fixed addresses, so that it can be
 //! killed and started again, and waiting until it serves.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,6 +9,18 @@ use crate::api::Api;
 use crate::http::Request;
 use crate::process::Process;
 use crate::{Port, binaries, eventually};
+
+/// Starts a control plane by a command of somebody else's, which has `ready` as its `--ready-file`, and waits
+/// until it listens.
+pub async fn start_by(command: Command, ready: &Path) -> Process {
+    let mut process = Process::start(command, &ready.with_extension("log"));
+    eventually("the control plane listens", async || {
+        assert!(process.ended().is_none(), "{}", process.log_end());
+        fs::metadata(ready)
+    })
+    .await;
+    process
+}
 
 /// A control plane that runs, or did and may run again.
 #[derive(Debug)]

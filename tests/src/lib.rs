@@ -22,6 +22,7 @@ pub mod echo;
 pub mod envoy;
 mod eventually;
 pub mod http;
+pub mod pages;
 pub mod sidecar;
 pub mod split;
 pub mod stack;

@@ -1,27 +1,25 @@
 //! The document of the API tells the truth: a control plane that starts with an empty database prints
 //! one admin key, and with it every command of `docs/api.md` works, from the first to the last.
 
-use std::fs;
 use std::process::Command;
 
-use watershed_tests::binaries;
+use serde_json::Value;
 use watershed_tests::control_plane::ControlPlane;
 use watershed_tests::http::Request;
+use watershed_tests::pages;
 
-/// The shell blocks of the document, as one script.
+/// The shell blocks of the document, as one script; one that starts a server is not for this one.
 fn script() -> String {
-    let page = fs::read_to_string(binaries::repository().join("docs/api.md")).unwrap();
-    let mut script = String::from("set -eu\n");
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if line == "```sh" {
-            for line in lines.by_ref().take_while(|line| *line != "```") {
-                script.push_str(line);
-                script.push('\n');
-            }
-        }
-    }
-    script
+    let blocks = pages::blocks_in("docs/api.md", "sh").into_iter();
+    let commands = blocks.filter(|it| !it.is_server()).map(|it| it.body);
+    format!("set -eu\n{}", commands.collect::<String>())
+}
+
+/// What the document says that a change that is only tried is answered.
+fn documented_difference() -> Value {
+    let blocks = pages::blocks_in("docs/api.md", "json");
+    assert_eq!(blocks.len(), 1, "the document has one answer");
+    serde_json::from_str(&blocks[0].body).unwrap()
 }
 
 /// The key that was printed, once.
@@ -54,13 +52,16 @@ async fn the_first_key_is_printed_once_and_every_command_of_the_document_works_w
     shell.env("WATERSHED_API_KEY", &key);
     let output = tokio::task::spawn_blocking(move || shell.output().unwrap());
     let output = output.await.unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+    let said = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
         "{said}\n{}",
         control_plane.log_end()
     );
+    let answers = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let answers: Vec<Value> = answers.map(Result::unwrap).collect();
+    let tried: Vec<&Value> = answers.iter().filter(|it| it["dry_run"] == true).collect();
+    assert_eq!(tried, [&documented_difference()]);
 
     // Started again, it has its keys and prints none.
     control_plane.kill();

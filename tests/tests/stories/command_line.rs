@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use watershed_tests::control_plane::ControlPlane;
-use watershed_tests::{binaries, documents};
+use watershed_tests::{binaries, documents, pages};
 
 /// What a page tells its reader to do.
 enum Step {
@@ -19,16 +19,12 @@ enum Step {
 }
 
 fn steps(page: &str) -> Vec<Step> {
-    let text = fs::read_to_string(binaries::repository().join("docs").join(page)).unwrap();
     let mut steps = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if line == "```sh" || line == "```yaml" {
-            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            match line {
-                "```sh" => steps.extend(block.into_iter().map(command)),
-                _ => steps.push(Step::Apply(block.join("\n"))),
-            }
+    for block in pages::blocks(&format!("docs/{page}")) {
+        match &*block.language {
+            "sh" => steps.extend(block.body.lines().map(command)),
+            "yaml" => steps.push(Step::Apply(block.body)),
+            _ => {}
         }
     }
     steps

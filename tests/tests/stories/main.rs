@@ -18,6 +18,8 @@ mod bootstraps;
 mod command_line;
 mod dashboard;
 mod demo;
+mod documented_commands;
+mod documents;
 mod durability;
 mod evidence_after_a_crash;
 mod evidence_in_clickhouse;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use watershed_tests::control_plane::ControlPlane;
-use watershed_tests::{binaries, documents};
+use watershed_tests::{binaries, documents, pages};
 
 /// Prints one line of JSON a unit: the details of each flag.
 const APPLICATION: &str = r#"
@@ -36,17 +36,18 @@ for index in range(int(sys.argv[2])):
     }))
 "#;
 
-/// Python with OpenFeature, where `setup/packages.sh` has brought it.
-fn python() -> Option<Command> {
+/// Python with OpenFeature and this application, where `setup/packages.sh` has brought it.
+fn python(application: &str) -> Option<Command> {
     let packages = binaries::repository().join(".openfeature/packages");
     if !packages.join("openfeature").is_dir() {
+        println!("skipped: there is no OpenFeature provider; setup/packages.sh brings it");
         return None;
     }
     let mut command = Command::new("python3");
     command
         .env("PYTHONPATH", packages)
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .args(["-c", APPLICATION]);
+        .args(["-c", application]);
     Some(command)
 }
 
@@ -60,8 +61,7 @@ fn experiment(variants: &Value, traffic: u32, layer: &str) -> Value {
 
 #[tokio::test]
 async fn the_official_provider_gets_what_the_proxies_give() {
-    let Some(mut python) = python() else {
-        println!("skipped: there is no OpenFeature provider; setup/packages.sh brings it");
+    let Some(mut python) = python(APPLICATION) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -129,4 +129,46 @@ async fn the_official_provider_gets_what_the_proxies_give() {
         assert_eq!(line["model"]["metadata"]["layer"], "models", "{line}");
     }
     assert_eq!(seen.len(), 6, "every variant, and none: {seen:?}");
+}
+
+#[tokio::test]
+async fn the_application_of_the_page_gets_the_payload_of_the_variant_that_proxies_give() {
+    let page = "docs/openfeature.md";
+    let folder = tempfile::tempdir().unwrap();
+    let mut control_plane = ControlPlane::stopped(folder.path());
+    control_plane.start().await;
+    let api = control_plane.api();
+    let manifests = &pages::blocks_in(page, "yaml")[0].body;
+    let manifests: Vec<Value> = serde_saphyr::from_multiple(manifests).unwrap();
+    for manifest in &manifests {
+        let kind = manifest["kind"].as_str().unwrap().to_lowercase();
+        let key = manifest["key"].as_str().unwrap();
+        let path = format!("/v1/{kind}s/{key}");
+        api.put(&path, &manifest["spec"]).await;
+    }
+    api.post("/v1/experiments/system-prompt/start").await;
+
+    let application = pages::blocks_in(page, "python")[0].body.clone();
+    let url = format!("http://{}", api.address());
+    let application = application
+        .replace("http://127.0.0.1:18080", &url)
+        .replace("wsk_…", "wsk_0");
+    let told = format!("{application}\nimport json\nprint(json.dumps(prompt))");
+    let Some(mut python) = python(&told) else {
+        return;
+    };
+    let output = python.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let request = json!({
+        "experiment": "system-prompt", "unit": "alice",
+        "host": "assistant.example.com", "headers": {"x-plan": "pro"},
+    });
+    let proxy = api.post_with("/v1/evaluate", &request).await;
+    let given = &proxy["experiments"][0]["variant"];
+    let variants = manifests.last().unwrap()["spec"]["variants"].as_array();
+    let variant = variants.unwrap().iter().find(|it| it["key"] == *given);
+    assert_eq!(told, variant.unwrap()["payload"]);
 }

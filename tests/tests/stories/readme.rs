@@ -1,46 +1,27 @@
 //! The README tells the truth: its manifests are accepted, and each of its commands is run, here or by
-//! CI. What lives here: reading the commands out of the README and running them against a stack. A
-//! command of a new kind fails the story until somebody says how it is run.
+//! CI. What lives here: running the commands of the README against a stack. A command of a new kind fails
+//! the story until somebody says how it is run.
 
 use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use watershed_tests::envoy::Transport;
-use watershed_tests::process::Process;
-use watershed_tests::{Stack, binaries, eventually};
+use watershed_tests::control_plane::start_by;
+use watershed_tests::envoy::{Bootstrap, Transport};
+use watershed_tests::pages::Block;
+use watershed_tests::{Stack, binaries, eventually, pages};
 
 /// The targets of make that CI runs: `make demo` by the demo's story, the others by `.ci/run`.
 const MAKE_TARGETS: [&str; 6] = ["setup", "build", "filter", "demo", "test", "lint"];
 
-/// The bodies of the README's fenced blocks of one language.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = fs::read_to_string(binaries::repository().join("README.md")).unwrap();
-    blocks_of(&readme, language)
-}
-
-fn blocks_of(text: &str, language: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if let Some(opened) = line.strip_prefix("```") {
-            let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            if opened == language {
-                blocks.push(body.join("\n"));
-            }
-        }
-    }
-    blocks
-}
-
-/// The commands of a shell block: continued lines are one, comments are none.
-fn commands(block: &str) -> Vec<String> {
-    let joined = block.replace("\\\n", " ");
-    let lines = joined.lines().map(str::trim);
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect()
+/// What the README's blocks of YAML say.
+fn documents() -> Vec<Value> {
+    let blocks = pages::blocks_in("README.md", "yaml").into_iter();
+    let read = |block: Block| {
+        serde_saphyr::from_str(&block.body)
+            .unwrap_or_else(|fault| panic!("README.md:{}: {fault}", block.line))
+    };
+    blocks.map(read).collect()
 }
 
 /// Puts the files and addresses of the story where the README has the usual ones.
@@ -113,12 +94,7 @@ async fn serve(command: &str, stack: &Stack) {
         database.display(),
         ready.display(),
     );
-    let mut process = Process::start(shell(&command), &stack.folder().join("readme.log"));
-    eventually("the control plane of the README listens", async || {
-        assert!(process.ended().is_none(), "{}", process.log_end());
-        fs::metadata(&ready)
-    })
-    .await;
+    start_by(shell(&command), &ready).await;
 }
 
 #[tokio::test]
@@ -126,9 +102,10 @@ async fn every_manifest_of_the_readme_is_accepted_and_every_command_is_run() {
     let stack = Stack::with_service(Transport::Delta).await;
     let api = stack.api();
     place_manifests(&stack);
-    for block in blocks("yaml") {
-        let manifest: Value =
-            serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{error}\n{block}"));
+    let documents = documents();
+    let manifests: Vec<&Value> = documents.iter().filter(|it| it.is_object()).collect();
+    assert!(!manifests.is_empty(), "the README lost its manifest");
+    for manifest in manifests {
         let (kind, key) = (
             manifest["kind"].as_str().unwrap(),
             manifest["key"].as_str().unwrap(),
@@ -147,7 +124,9 @@ async fn every_manifest_of_the_readme_is_accepted_and_every_command_is_run() {
     })
     .await;
 
-    for command in blocks("sh").iter().flat_map(|block| commands(block)) {
+    let blocks = pages::blocks_in("README.md", "sh");
+    assert!(blocks.len() >= 4, "the README lost its examples");
+    for command in blocks.iter().flat_map(Block::commands) {
         let placed = placed(&command, &stack);
         let mut words = command.split_whitespace();
         match (words.next().unwrap(), words.next().unwrap_or_default()) {
@@ -167,19 +146,24 @@ async fn every_manifest_of_the_readme_is_accepted_and_every_command_is_run() {
             _ => panic!("the README has a command that nothing runs: {command}"),
         }
     }
-    assert!(
-        blocks("yaml").len() + blocks("sh").len() >= 4,
-        "the README lost its examples"
-    );
+}
+
+/// A route as far as the README has it: what it matches and where it leads.
+fn essence(route: &Value) -> (&Value, &Value) {
+    (&route["match"], &route["route"]["cluster"])
 }
 
 #[test]
-fn commands_are_read_out_of_fenced_blocks() {
-    let text = "a\n```sh\nmake x # now\n\n# no\ncurl -s \\\n  b\n```\n```yaml\nkind: K\n```\n```\nno\n```\n";
-    let shell = blocks_of(text, "sh");
-    assert_eq!(shell.len(), 1);
-    assert_eq!(commands(&shell[0]), ["make x # now", "curl -s    b"]);
-    assert_eq!(blocks_of(text, "yaml"), ["kind: K"]);
+fn the_routes_of_the_readme_are_those_of_the_bootstrap() {
+    let xds = ([127, 0, 0, 1], 18_000).into();
+    let mut bootstrap = Bootstrap::read("sidecar/ecds.yaml", xds, &binaries::wasm());
+    let table = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config";
+    let there = bootstrap.at(&format!("{table}/virtual_hosts/0/routes"));
+    let there: Vec<_> = there.as_array().unwrap().iter().map(essence).collect();
+    let documents = documents();
+    let lists = documents.iter().filter_map(Value::as_array);
+    let told: Vec<_> = lists.flatten().map(essence).collect();
+    assert_eq!(told, there);
 }
 
 #[test]
