@@ -5,6 +5,7 @@ use crate::percent::encode;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -79,23 +80,22 @@ impl ApiClient {
     /// with `key`. The certificate's authority has to be one that the system trusts.
     #[must_use]
     pub fn new(base: &str, key: Option<String>) -> Self {
-        let mut roots = RootCertStore::empty();
-        if base.starts_with("https:") {
-            // What cannot be read among them cannot vouch for anybody.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+        let roots = match base.starts_with("https:") {
+            true => system_roots(),
+            false => RootCertStore::empty(),
+        };
         Self {
             base: base.trim_end_matches('/').to_owned(),
             key,
             timeout: ANSWER,
-            http: client(roots),
+            http: http(roots),
         }
     }
 
     /// The same, trusting these authorities and no other.
     #[must_use]
     pub fn trusting(mut self, roots: RootCertStore) -> Self {
-        self.http = client(roots);
+        self.http = http(roots);
         self
     }
 
@@ -293,7 +293,19 @@ impl ApiClient {
     }
 }
 
-fn client(roots: RootCertStore) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+/// The authorities that the system trusts.
+pub(super) fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    // What cannot be read among them cannot vouch for anybody.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// A client of HTTP/1.1 with TLS that trusts these authorities.
+pub(super) fn http<B>(roots: RootCertStore) -> Client<HttpsConnector<HttpConnector>, B>
+where
+    B: Body<Data: Send> + Send,
+{
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(CONNECT));
     connector.enforce_http(false);

@@ -1,12 +1,11 @@
 //! `watershed exposures`: raw exposures as lines or files, for a notebook or a warehouse.
 
 use super::client::ApiClient;
+use super::destination::Destination;
 use super::output::print_on;
 use super::server::ServerArgs;
 use crate::percent::encode;
-use anyhow::Context as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::env;
 use std::time::Duration;
 
 /// How often whoever follows is looked for more.
@@ -20,10 +19,11 @@ pub struct ExposuresArgs {
     /// As CSV.
     #[arg(long)]
     csv: bool,
-    /// As Parquet files in this folder, which is made where there is none. Each is called after the cursor
-    /// that it begins at, so that the same ones are written when it is asked again.
+    /// As Parquet files in this folder, which is made where there is none, or in a bucket of S3
+    /// (`s3://BUCKET/PREFIX`, with keys, region and endpoint from AWS's own variables). Each is called after the
+    /// cursor that it begins at, so that the same ones are written when it is asked again.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["csv", "follow"])]
-    parquet: Option<PathBuf>,
+    parquet: Option<String>,
     /// After this cursor of an earlier line.
     #[arg(long)]
     cursor: Option<String>,
@@ -41,8 +41,9 @@ pub struct ExposuresArgs {
 pub async fn run(args: ExposuresArgs) -> anyhow::Result<()> {
     let client = args.server.client();
     let mut cursor = args.cursor.clone().unwrap_or_else(|| "0".to_owned());
-    if let Some(folder) = &args.parquet {
-        return save(&args, &client, folder, cursor).await;
+    if let Some(named) = &args.parquet {
+        let destination = Destination::open(named, environment())?;
+        return save(&args, &client, &destination, cursor).await;
     }
     let mut is_first = true;
     loop {
@@ -64,26 +65,26 @@ pub async fn run(args: ExposuresArgs) -> anyhow::Result<()> {
     }
 }
 
+/// The environment's variables, but for what is no text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()))
+}
+
 /// Writes a file for each page.
 async fn save(
     args: &ExposuresArgs,
     client: &ApiClient,
-    folder: &Path,
+    destination: &Destination,
     mut cursor: String,
 ) -> anyhow::Result<()> {
-    let cannot = |path: &Path| format!("write {}", path.display());
-    fs::create_dir_all(folder).with_context(|| cannot(folder))?;
     loop {
         let (file, next) = client.page(&args.path(&cursor)).await?;
         let Some(next) = next.filter(|next| *next != cursor) else {
             return Ok(());
         };
-        let path = folder.join(format!("exposures-{cursor:0>20}.parquet"));
-        // Whoever reads the folder meanwhile sees whole files only.
-        let part = path.with_extension("part");
-        fs::write(&part, &file).with_context(|| cannot(&part))?;
-        fs::rename(&part, &path).with_context(|| cannot(&path))?;
-        if !print_on(&format!("{}\n", path.display()))? {
+        let name = format!("exposures-{cursor:0>20}.parquet");
+        let place = destination.write(&name, file).await?;
+        if !print_on(&format!("{place}\n"))? {
             return Ok(());
         }
         cursor = next;

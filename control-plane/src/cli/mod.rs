@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod audit;
 pub mod client;
+mod destination;
 mod difference;
 pub mod exit;
 pub mod explain;
