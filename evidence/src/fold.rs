@@ -11,6 +11,7 @@ mod state;
 mod summed;
 #[cfg(test)]
 mod tests;
+mod winsorized;
 
 pub use apply::{Changes, Known, apply};
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use summed::{
     units_by_variant,
 };
 use summed::{age_name, strayed_name};
+pub use winsorized::{Clipped, Pool, Winsorized};
 
 use crate::Micros;
 use crate::measure::{AGES, DAY, Measure, Measures, Source};
@@ -210,6 +212,11 @@ impl Layout {
         self.strayed
     }
 
+    /// Whether a request of a unit was given another variant, or answered by another cluster than the variant's.
+    fn has_strayed(&self, state: &UnitState) -> bool {
+        state.contaminated || state.slot(self.strayed).0 > 0.0
+    }
+
     /// What a unit adds to its variant's sums, by the number of the measure. The count of units is a
     /// measure of its own; the others' `n` is 0, and so is what does not differ between units.
     pub fn contribution(&self, state: &UnitState, mut add: impl FnMut(u32, Sums)) {
@@ -217,7 +224,7 @@ impl Layout {
             n: 1,
             ..Sums::default()
         };
-        let strayed = state.contaminated || state.slot(self.strayed).0 > 0.0;
+        let strayed = self.has_strayed(state);
         add(self.units, one);
         if state.contaminated {
             add(self.contaminated, one);

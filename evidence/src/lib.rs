@@ -3,11 +3,11 @@
 //! A tour: [`entry`] reads one access-log entry of Envoy into [`Exposure`]s, with units as [`unit`]
 //! writes them and the served variant as the [`catalog`] knows it. [`Outcome`]s come from a response
 //! header ([`header`]) or from applications. [`attribution`] says to what an outcome counts, [`sums`]
-//! and [`sketch`] are what a unit and a variant come down to, [`loss`] is what did not arrive, as
-//! [`reconcile`] finds it out, also where several control planes heard a part each ([`hearsay`]). [`block`] is
-//! what the log keeps, [`fold`] makes units of it, and what an [`EvidenceStore`] promises is in [`store`];
-//! [`sqlite`], [`postgres`] and [`clickhouse`] are three, [`pipeline`] brings evidence into one, and
-//! [`intake`] access logs into the pipeline.
+//! and [`sketch`] are what a unit and a variant come down to, [`winsorize`] holds back units that are far
+//! out, [`loss`] is what did not arrive, as [`reconcile`] finds it out, also where several control planes
+//! heard a part each ([`hearsay`]). [`block`] is what the log keeps, [`fold`] makes units of it, and what
+//! an [`EvidenceStore`] promises is in [`store`]; [`sqlite`], [`postgres`] and [`clickhouse`] are three,
+//! [`pipeline`] brings evidence into one, and [`intake`] access logs into the pipeline.
 //!
 //! What does not live here: gRPC and HTTP servers (the control plane's), and statistics (`stats`): this
 //! crate ends at the sufficient statistics.
@@ -36,6 +36,7 @@ pub mod sqlite;
 pub mod store;
 pub mod sums;
 pub mod unit;
+pub mod winsorize;
 
 pub use batch::Batch;
 pub use catalog::Catalog;

@@ -4,6 +4,7 @@
 
 use crate::Micros;
 use crate::sums::Sums;
+use crate::winsorize::{Clipping, Winsorize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -69,6 +70,9 @@ pub struct Measure {
     pub window: Option<Micros>,
     /// A unit's `x` is at most this.
     pub cap: Option<f64>,
+    /// At which quantiles over all units of an experiment a unit's `x` and `y` are clipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub winsorize: Option<Winsorize>,
 }
 
 impl Measure {
@@ -81,6 +85,7 @@ impl Measure {
             aggregation: Aggregation::Sum,
             window: None,
             cap: None,
+            winsorize: None,
         }
     }
 
@@ -94,14 +99,33 @@ impl Measure {
     }
 
     /// What a unit with these sums adds: of the source, of the denominator, and of the source before the
-    /// first exposure.
+    /// first exposure. It is not clipped: that takes all units.
     #[must_use]
     pub fn sums(&self, source: f64, denominator: f64, before: f64) -> Sums {
+        let (x, y, c) = self.values(source, denominator, before);
+        Sums::of(x, y, c)
+    }
+
+    /// The same, clipped.
+    #[must_use]
+    pub fn clipped(
+        &self,
+        (source, denominator, before): (f64, f64, f64),
+        clipping: &Clipping,
+    ) -> Sums {
+        let (x, y, c) = self.values(source, denominator, before);
+        let y = clipping.y.map_or(y, |limits| limits.clip(y));
+        Sums::of(clipping.x.clip(x), y, clipping.x.clip(c))
+    }
+
+    /// `x`, `y` and `c` of a unit with these sums.
+    #[must_use]
+    pub fn values(&self, source: f64, denominator: f64, before: f64) -> (f64, f64, f64) {
         let y = match self.denominator {
             Some(_) => denominator,
             None => 1.0,
         };
-        Sums::of(self.value(source), y, self.value(before))
+        (self.value(source), y, self.value(before))
     }
 
     /// For how many days since a unit's first exposure its values are also summed up day by day: those that the window
@@ -157,6 +181,7 @@ impl Measures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::winsorize::Limits;
 
     #[test]
     fn a_units_value_is_its_sum_up_to_the_cap() {
@@ -164,6 +189,21 @@ mod tests {
         assert_eq!(measure.sums(7.0, 0.0, 2.0), Sums::of(7.0, 1.0, 2.0));
         measure.cap = Some(5.0);
         assert_eq!(measure.sums(7.0, 0.0, 2.0), Sums::of(5.0, 1.0, 2.0));
+    }
+
+    #[test]
+    fn value_covariate_and_denominator_of_a_unit_are_clipped() {
+        let at_most = |upper| Limits {
+            upper: Some(upper),
+            ..Limits::default()
+        };
+        let clipping = Clipping {
+            x: at_most(5.0),
+            y: Some(at_most(3.0)),
+        };
+        let ratio = Measure::ratio(Source::Outcome("revenue".to_owned()), Source::Requests);
+        let sums = ratio.clipped((7.0, 4.0, 6.0), &clipping);
+        assert_eq!(sums, Sums::of(5.0, 3.0, 5.0));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The evidence in a PostgreSQL that several replicas share: the log ([`log`]) and what is folded from it
-//! ([`units`], asked in [`answers`]), in tables of their own (`schema.sql`).
+//! ([`units`], asked in [`answers`] and [`winsorized`]), in tables of their own (`schema.sql`).
 //!
 //! Two rows are the locks between replicas. Whoever appends holds that of `evidence_head` until the commit,
 //! so numbers of the log become visible in their order; whoever folds holds that of `evidence_progress`,
@@ -12,6 +12,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod units;
+mod winsorized;
 
 use crate::Micros;
 use crate::batch::Batch;
@@ -42,6 +43,8 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A client that hangs does not keep the others waiting.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '120s'";
+/// How long reading all units of an experiment may take: some 10 seconds for ten million.
+const SCAN_PATIENCE: Duration = Duration::from_secs(600);
 /// One moment of the whole database, for all statements of an answer.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -128,8 +131,15 @@ async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
 async fn patiently<T>(
     work: impl Future<Output = Result<T, StoreError>> + Send,
 ) -> Result<T, StoreError> {
-    let hangs = || StoreError::Unavailable(format!("no answer in {} s", PATIENCE.as_secs()));
-    tokio::time::timeout(PATIENCE, work)
+    within(PATIENCE, work).await
+}
+
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, StoreError>> + Send,
+) -> Result<T, StoreError> {
+    let hangs = || StoreError::Unavailable(format!("no answer in {} s", patience.as_secs()));
+    tokio::time::timeout(patience, work)
         .await
         .unwrap_or_else(|_| Err(hangs()))
 }
@@ -156,11 +166,17 @@ impl EvidenceStore for PostgresStore {
     }
 
     async fn sufficient(&self, experiment: &str, measure: &str) -> Result<Sufficient, StoreError> {
-        patiently(async {
+        let (mut moment, mut answer) = patiently(async {
             let mut moment = self.pool().begin_with(SNAPSHOT).await?;
-            answers::sufficient(&mut moment, experiment, measure).await
+            let answer = answers::sufficient(&mut moment, experiment, measure).await?;
+            Ok((moment, answer))
         })
-        .await
+        .await?;
+        if answer.measure.winsorize.is_some() {
+            let clipped = winsorized::winsorize(&mut moment, experiment, measure, &mut answer);
+            within(SCAN_PATIENCE, clipped).await?;
+        }
+        Ok(answer)
     }
 
     async fn summary(&self, experiment: &str) -> Result<Summary, StoreError> {

@@ -45,6 +45,8 @@ struct Shared {
     units: Mutex<Folding>,
     /// Reads units.
     questions: Mutex<Connection>,
+    /// Reads all units of an experiment, which takes seconds where there are millions: nobody else waits for it.
+    scans: Mutex<Connection>,
 }
 
 /// The connection that folds, and what it knows by heart.
@@ -76,6 +78,7 @@ impl SqliteStore {
             log: Mutex::new(log),
             reader: Mutex::new(connect(path, LOG_CACHE)?),
             questions: Mutex::new(connect(&folded, LOG_CACHE)?),
+            scans: Mutex::new(connect(&folded, LOG_CACHE)?),
             units: Mutex::new(Folding {
                 connection: units,
                 measures,
@@ -232,7 +235,12 @@ impl EvidenceStore for SqliteStore {
         let (experiment, measure) = (experiment.to_owned(), measure.to_owned());
         self.blocking(move |it| {
             let behind = it.behind()?;
-            units::sufficient(&hold(&it.questions), &experiment, &measure, behind)
+            let mut answer =
+                units::sufficient(&hold(&it.questions), &experiment, &measure, behind)?;
+            if answer.measure.winsorize.is_some() {
+                units::winsorize(&mut hold(&it.scans), &experiment, &measure, &mut answer)?;
+            }
+            Ok(answer)
         })
         .await
     }

@@ -18,6 +18,7 @@ use crate::measure::{Measure, Measures};
 use crate::sketch::Sketch;
 use crate::sums::Sums;
 use crate::unit::UnitKey;
+use crate::winsorize::Clipping;
 use async_trait::async_trait;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -38,7 +39,8 @@ pub trait EvidenceStore: Debug + Send + Sync {
     /// Takes a bounded part of what the log has beyond the units into the units and sums.
     async fn fold(&self) -> Result<Folded, StoreError>;
 
-    /// What an experiment comes down to for a measure, for each variant.
+    /// What an experiment comes down to for a measure, for each variant. Of a winsorised measure that is found
+    /// by reading all units of the experiment, twice: first for the limits, then for the sums.
     async fn sufficient(&self, experiment: &str, measure: &str) -> Result<Sufficient, StoreError>;
 
     /// The experiment's units and what became of its outcomes.
@@ -100,10 +102,23 @@ pub struct Folded {
 pub struct Sufficient {
     /// What was measured.
     pub measure: Measure,
+    /// Between which values units were clipped, where the measure is winsorised.
+    pub clipping: Option<Clipping>,
     /// By variant that units were first given.
     pub variants: BTreeMap<String, Arm>,
     /// Entries of the log that are not in it yet.
     pub behind: u64,
+}
+
+impl Sufficient {
+    /// Puts sums of clipped units in the place of those that there are; the single values stay.
+    pub(crate) fn take_clipped(&mut self, clipping: Clipping, clipped: BTreeMap<String, Arm>) {
+        let mut before = std::mem::replace(&mut self.variants, clipped);
+        for (variant, arm) in &mut self.variants {
+            arm.values = before.remove(variant).unwrap_or_default().values;
+        }
+        self.clipping = Some(clipping);
+    }
 }
 
 /// One variant's.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use watershed_stats::results::{ArmResult, Comparison, MetricResult, Results, View};
 
 const HEAD: &str = "view,metric,role,type,variant,n,mean,standard_error,effect,effect_lower,effect_upper,relative,relative_lower,\
-relative_upper,p,p_adjusted,chance_to_beat,power,verdict,reasons\r\n";
+relative_upper,p,p_adjusted,chance_to_beat,power,verdict,reasons,clip_lower,clip_upper,clip_denominator_lower,\
+clip_denominator_upper\r\n";
 
 /// The table of the results that decide, and of the second view where there is one. Numbers are written so that they
 /// read back exactly; what there is not is empty.
@@ -33,6 +34,8 @@ fn row(text: &mut String, view: &str, metric: &MetricResult, arm: &ArmResult) {
     let absolute = numbers.map(|it| it.absolute);
     let relative = numbers.and_then(|it| it.relative);
     let optional = |value: Option<f64>| value.map(|it| it.to_string()).unwrap_or_default();
+    let clip = metric.winsorized.unwrap_or_default();
+    let denominator = clip.denominator.unwrap_or_default();
     let fields = [
         view.into(),
         field(&metric.metric),
@@ -54,6 +57,10 @@ fn row(text: &mut String, view: &str, metric: &MetricResult, arm: &ArmResult) {
         optional(numbers.and_then(|it| it.power)),
         with.map_or_else(|| "control".into(), |it| it.verdict.name().to_owned()),
         field(&with.map(|it| it.reasons.join("; ")).unwrap_or_default()),
+        optional(clip.value.lower.map(|it| it.at)),
+        optional(clip.value.upper.map(|it| it.at)),
+        optional(denominator.lower.map(|it| it.at)),
+        optional(denominator.upper.map(|it| it.at)),
     ];
     let _ = write!(text, "{}\r\n", fields.join(","));
 }

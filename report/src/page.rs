@@ -155,10 +155,12 @@ fn about(metric: &MetricResult) -> String {
             percent(share, false)
         ),
     };
+    let winsorized = metric.winsorized.map(|it| format!("; {it}"));
     format!(
-        "{}, {}, {better}{smallest}",
+        "{}, {}, {better}{smallest}{}",
         metric.role.name(),
-        escape(&kind)
+        escape(&kind),
+        escape(&winsorized.unwrap_or_default())
     )
 }
 

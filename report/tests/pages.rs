@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use watershed_report::{Distribution, Page, csv, html};
-use watershed_stats::results::{self, Evidence, Results, View};
+use watershed_stats::results::{self, Clip, Evidence, Limit, Results, View, Winsorized};
 
 fn results(name: &str) -> Results {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -79,7 +79,7 @@ fn a_table_has_a_line_for_each_metric_and_variant() {
         "{text}"
     );
     assert!(lines[1].contains(",winner,"), "{text}");
-    assert!(lines[2].ends_with(",control,"), "{text}");
+    assert!(lines[2].ends_with(",control,,,,,"), "{text}");
     let columns = lines[0].split(',').count();
     assert!(
         lines
@@ -88,6 +88,29 @@ fn a_table_has_a_line_for_each_metric_and_variant() {
             .all(|line| line.split(',').count() == columns),
         "{text}"
     );
+}
+
+#[test]
+fn limits_that_units_were_clipped_at_are_on_the_page_and_in_the_table() {
+    let mut results = results("planned-look");
+    let upper = Limit {
+        quantile: 0.99,
+        at: 19.25,
+    };
+    let metric = results.metrics.first_mut().unwrap();
+    metric.winsorized = Some(Winsorized {
+        value: Clip {
+            upper: Some(upper),
+            ..Clip::default()
+        },
+        ..Winsorized::default()
+    });
+    let page = page(&results, None, &[]);
+    let told = "; winsorised: values at most 19.25 (quantile 0.99), over all units</p>";
+    assert!(page.contains(told), "{page}");
+    let text = csv(&results, None);
+    let first = text.lines().nth(1).unwrap();
+    assert!(first.ends_with(",,19.25,,"), "{text}");
 }
 
 #[test]

@@ -10,11 +10,18 @@ use std::sync::Arc;
 use std::time::Instant;
 use watershed_evidence::batch::BatchBuilder;
 use watershed_evidence::recent::Recent;
+use watershed_evidence::winsorize::Winsorize;
 use watershed_evidence::{
-    Batch, EvidenceStore, Execution, Exposure, Privacy, Reason, SqliteStore, UnitHasher,
+    Batch, EvidenceStore, Execution, Exposure, Measure, Measures, Privacy, Reason, Source,
+    SqliteStore, UnitHasher,
 };
 
 const BATCH: u64 = 100_000;
+
+/// A measure whose sums are kept, and one whose units are read for an answer.
+pub const SUMMED: &str = "latency_ms";
+/// See [`SUMMED`].
+pub const WINSORISED: &str = "latency_winsorised";
 
 /// How long an experiment's sufficient statistics took.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -23,7 +30,7 @@ pub struct Answered {
     pub units: i64,
     /// From opening the files to the answer, in seconds.
     pub cold_s: f64,
-    /// The same again: the slowest of ten, in seconds.
+    /// The same again: the slowest, in seconds.
     pub warm_s: f64,
 }
 
@@ -33,6 +40,16 @@ pub struct Answered {
 /// The store's.
 pub async fn fill(path: &Path, units: u64) -> anyhow::Result<()> {
     let store = SqliteStore::open(path)?;
+    let clipped = Measure {
+        winsorize: Some(Winsorize {
+            lower: 0.01,
+            upper: 0.99,
+            ignore_zeros: false,
+        }),
+        ..Measure::of(Source::Latency)
+    };
+    let measures = [(WINSORISED.to_owned(), clipped)];
+    store.define(&Measures(measures.into())).await?;
     let hasher = UnitHasher::new(&[7; 32], Privacy::Hashed);
     for number in 0..units.div_ceil(BATCH) {
         let (mut builder, mut recent) = (BatchBuilder::default(), Recent::new(BATCH as usize * 2));
@@ -102,18 +119,18 @@ pub fn chill(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks for the statistics of the requests' latency.
+/// Asks for the statistics of a measure, and again so many times.
 ///
 /// # Errors
 /// The store's.
-pub async fn ask(path: &Path) -> anyhow::Result<Answered> {
+pub async fn ask(path: &Path, measure: &str, times: u32) -> anyhow::Result<Answered> {
     let started = Instant::now();
     let store = SqliteStore::open(path)?;
-    let ask = async || store.sufficient("chat", "latency_ms").await;
+    let ask = async || store.sufficient("chat", measure).await;
     let answer = ask().await?;
     let cold_s = started.elapsed().as_secs_f64();
     let mut warm_s: f64 = 0.0;
-    for _ in 0..10 {
+    for _ in 0..times {
         let started = Instant::now();
         ask().await?;
         warm_s = warm_s.max(started.elapsed().as_secs_f64());

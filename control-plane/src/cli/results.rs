@@ -168,6 +168,9 @@ fn table(results: &Results) -> String {
 fn reasons(out: &mut String, results: &Results) {
     let metrics: Vec<&MetricResult> = results.metrics.iter().chain(&results.guardrails).collect();
     for metric in metrics {
+        if let Some(limits) = &metric.winsorized {
+            let _ = writeln!(out, "{}: {limits}", metric.metric);
+        }
         for comparison in &metric.comparisons {
             for reason in &comparison.reasons {
                 let _ = writeln!(out, "{} {}: {reason}", metric.metric, comparison.variant);

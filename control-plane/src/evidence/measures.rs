@@ -5,6 +5,7 @@ use crate::model::builtin_metric;
 use crate::model::metric::{Measure as Measured, MetricDesign, Seen, Source as From};
 use crate::model::{Key, Model};
 use watershed_evidence::measure::Aggregation;
+use watershed_evidence::winsorize::Winsorize;
 use watershed_evidence::{Measure, Measures, Source, header};
 
 /// The measures of a model's metrics, by their keys.
@@ -33,6 +34,11 @@ fn measure(design: &MetricDesign) -> Measure {
     };
     measure.window = Some(i64::from(design.window.get()).saturating_mul(1_000_000));
     measure.cap = design.cap.map(super::super::model::strategy::Real::get);
+    measure.winsorize = design.winsorize.map(|it| Winsorize {
+        lower: it.lower.get(),
+        upper: it.upper.get(),
+        ignore_zeros: it.ignore_zeros,
+    });
     measure
 }
 
@@ -66,7 +72,13 @@ mod tests {
             Change::Put(Key::try_new(key).unwrap(), Spec::Metric(spec))
         };
         let own = "{type: mean, value: {exposure: errors}, direction: decrease, cap: 3}";
-        let changes = [put("liked", spec), put("error_rate", own)];
+        let clipped =
+            "{type: mean, direction: decrease, winsorize: {upper: 0.99, ignore_zeros: true}}";
+        let changes = [
+            put("liked", spec),
+            put("error_rate", own),
+            put("spend", clipped),
+        ];
         let model = changes.iter().fold(Model::default(), |model, change| {
             let now = jiff::Timestamp::UNIX_EPOCH;
             let applied = change::apply(&model, change, Precondition::None, now);
@@ -80,6 +92,12 @@ mod tests {
         assert_eq!(measures["error_rate"].cap, Some(3.0));
         assert_eq!(measures["error_rate"].denominator, None);
         assert_eq!(measures["latency_mean"].denominator, Some(Source::Requests));
-        assert_eq!(measures.len(), builtin_metric::KEYS.len() + 1);
+        let upper = Winsorize {
+            lower: 0.0,
+            upper: 0.99,
+            ignore_zeros: true,
+        };
+        assert_eq!(measures["spend"].winsorize, Some(upper));
+        assert_eq!(measures.len(), builtin_metric::KEYS.len() + 2);
     }
 }

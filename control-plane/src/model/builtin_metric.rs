@@ -82,6 +82,7 @@ pub fn named(key: &str) -> Option<MetricDesign> {
         direction,
         window: WINDOW,
         cap: None,
+        winsorize: None,
         minimum_effect: None,
         unit: unit.map(str::to_owned),
         description: Some(description.to_owned()),

@@ -7,6 +7,7 @@ use super::duration::Seconds;
 use super::fault::Faults;
 use super::key::Key;
 use super::strategy::Real;
+use super::winsorize::{Winsorize, WinsorizeSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,9 @@ pub struct MetricSpec {
     /// The most that one unit counts for; what is more, counts as this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<Real>,
+    /// Of a mean or a ratio: between which quantiles, over the units of all variants, a unit's value is clipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub winsorize: Option<WinsorizeSpec>,
     /// The smallest effect that matters, as a share of the control's value: `0.02` is 2%.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_effect: Option<Real>,
@@ -115,6 +119,8 @@ pub struct MetricDesign {
     pub window: Seconds,
     /// The most that one unit counts for in a mean, above 0.
     pub cap: Option<Real>,
+    /// Between which quantiles a unit's value is clipped, of a mean or a ratio without a cap.
+    pub winsorize: Option<Winsorize>,
     /// The smallest relative effect that matters, above 0 and up to 10.
     pub minimum_effect: Option<Real>,
     /// What the values are measured in.
@@ -177,6 +183,12 @@ impl MetricSpec {
             None => Some(WINDOW),
         };
         let cap = self.capped(faults);
+        let winsorize = match &self.winsorize {
+            Some(spec) => spec
+                .validate(self.kind, self.cap.is_some(), faults)
+                .map(Some),
+            None => Some(None),
+        };
         let effect = self.minimum_effect;
         let minimum_effect = given(
             effect,
@@ -192,6 +204,7 @@ impl MetricSpec {
             direction: self.direction,
             window: window?,
             cap: cap?,
+            winsorize: winsorize?,
             minimum_effect: minimum_effect?,
         })
     }
@@ -342,6 +355,7 @@ impl From<&MetricDesign> for MetricSpec {
             direction: design.direction,
             window: Some(design.window.to_string()),
             cap: design.cap,
+            winsorize: design.winsorize.map(Into::into),
             minimum_effect: design.minimum_effect,
             unit: design.unit.clone(),
             description: design.description.clone(),

@@ -59,6 +59,7 @@ pub mod unique;
 pub mod upstream_tls;
 pub mod variant;
 pub mod weights;
+pub mod winsorize;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;

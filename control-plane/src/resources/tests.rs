@@ -378,7 +378,7 @@ fn every_manifest_of_the_documents_is_accepted_and_can_be_served() {
         // The second one is for a slice.
         ("experiments.md", 13, 2),
         ("lifecycle.md", 8, 1),
-        ("metrics.md", 4, 0),
+        ("metrics.md", 5, 0),
         ("openfeature.md", 4, 1),
         ("services.md", 7, 1),
         ("uses.md", 20, 1),

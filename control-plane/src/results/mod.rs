@@ -5,6 +5,7 @@
 mod ages;
 pub mod phases;
 mod served;
+mod winsorized;
 
 use crate::model::metric::{Direction, Measure, MetricDesign};
 use crate::model::{Experiment, Key, Model};
@@ -22,6 +23,8 @@ use watershed_stats::results as stats;
 
 /// The measure that units are counted by.
 pub const UNITS: &str = "requests";
+/// Why a metric that was put just now has no sums of its kind.
+const NOT_YET: &str = "it is not measured yet; ask again";
 
 /// A metric of the experiment, with what it is for.
 #[derive(Clone, Debug)]
@@ -123,6 +126,7 @@ pub fn evidence(
         match found.sums.get(metric.key.as_str()) {
             Some(sums) => match shape.data(metric, sums, &plan) {
                 Ok(data) => metrics.push(stats::Metric {
+                    winsorized: winsorized::limits(&metric.design, sums),
                     key: metric.key.to_string(),
                     role: metric.role,
                     direction: match metric.design.direction {
@@ -139,8 +143,9 @@ pub fn evidence(
                 Err(why) => drop(left_out.metrics.insert(metric.key.to_string(), why)),
             },
             None => {
-                let why = "it is not measured yet; ask again".to_owned();
-                left_out.metrics.insert(metric.key.to_string(), why);
+                left_out
+                    .metrics
+                    .insert(metric.key.to_string(), NOT_YET.to_owned());
             }
         }
     }
@@ -203,6 +208,9 @@ impl Shape<'_> {
         sums: &Sufficient,
         plan: &stats::Plan,
     ) -> Result<stats::Data, String> {
+        if metric.design.winsorize.is_some() && sums.clipping.is_none() {
+            return Err(NOT_YET.to_owned());
+        }
         let slices = || self.slices(sums);
         Ok(match &metric.design.measure {
             Measure::Mean(_) => {

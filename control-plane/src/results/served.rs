@@ -31,6 +31,7 @@ fn without_strayed(all: &Sufficient) -> Sufficient {
     let arms = all.variants.iter();
     Sufficient {
         measure: all.measure.clone(),
+        clipping: all.clipping,
         variants: arms.map(|(key, arm)| (key.clone(), stayed(arm))).collect(),
         behind: all.behind,
     }
@@ -73,6 +74,7 @@ mod tests {
         };
         let sufficient = Sufficient {
             measure: Measure::of(Source::Requests),
+            clipping: None,
             variants: [("a".to_owned(), arm)].into(),
             behind: 0,
         };

@@ -1,8 +1,10 @@
-//! Answers: each shard sums up its own units, in SQL, and only sums come back. The sums are in [`summed`].
+//! Answers: each shard sums up its own units, in SQL, and only sums come back ([`summed`]), and values for
+//! order statistics ([`winsorized`]).
 
 mod summary;
 mod summed;
 mod unit;
+mod winsorized;
 
 use super::http::{Client, Statement, literal};
 use super::row_binary::{Reader, row, rows};
@@ -23,7 +25,9 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     pub async fn sufficient(&self, experiment: &str, name: &str) -> Result<Sufficient, StoreError> {
         let measure = self.measure(name).await?;
-        let summed = self.summed(experiment, &measure).await?;
+        let clipping = self.clipping(experiment, &measure).await?;
+        let limits = clipping.unwrap_or_default();
+        let summed = self.summed(experiment, &measure, &limits).await?;
         let mut variants = arms(&summed, true);
         for (variant, values) in self.values(experiment, &measure.source).await? {
             if let Some(arm) = variants.get_mut(&variant) {
@@ -32,6 +36,7 @@ impl Asked<'_> {
         }
         Ok(Sufficient {
             measure,
+            clipping,
             variants,
             behind: 0,
         })

@@ -70,6 +70,33 @@ impl Summed {
             ages,
         }
     }
+
+    /// From groups of units, of which those that strayed are apart: by variant and day, the whole sums, and what units had
+    /// on each of the first `ages` days since their first exposure.
+    #[must_use]
+    pub fn of_groups(
+        groups: impl IntoIterator<Item = ((String, i32), bool, Sums, Vec<Sums>)>,
+        ages: usize,
+    ) -> Self {
+        let mut summed = Self {
+            ages: vec![Days::new(); ages],
+            ..Self::default()
+        };
+        for (key, strayed, sums, of_ages) in groups {
+            summed.all.entry(key.clone()).or_default().add(&sums);
+            for (days, sums) in summed.ages.iter_mut().zip(of_ages) {
+                if !sums.is_nothing() {
+                    days.entry(key.clone()).or_default().add(&sums);
+                }
+            }
+            if strayed {
+                summed.strayed.insert(key, sums);
+            }
+        }
+        summed.units = summed.all.clone();
+        summed.strayed_units = summed.strayed.clone();
+        summed
+    }
 }
 
 /// The sums of `units` units from what they contributed to a measure.

@@ -39,18 +39,23 @@ pub(super) async fn sufficient(
     }
     Ok(Sufficient {
         measure,
+        clipping: None,
         variants,
         behind,
     })
 }
 
+/// What is measured.
+pub(super) async fn measures(connection: &mut PgConnection) -> Result<Measures, StoreError> {
+    let text: String = sqlx::query_scalar("SELECT measures FROM evidence_progress")
+        .fetch_one(connection)
+        .await?;
+    serde_json::from_str(&text).map_err(|fault| StoreError::Database(format!("measures: {fault}")))
+}
+
 /// The measure of a name: a defined one, a built-in one, or the sum of outcomes that are called so.
 async fn measure(connection: &mut PgConnection, name: &str) -> Result<Measure, StoreError> {
-    let text: String = sqlx::query_scalar("SELECT measures FROM evidence_progress")
-        .fetch_one(&mut *connection)
-        .await?;
-    let measures: Measures = serde_json::from_str(&text)
-        .map_err(|fault| StoreError::Database(format!("measures: {fault}")))?;
+    let measures = measures(&mut *connection).await?;
     if let Some(measure) = measures.with_built_in().0.remove(name) {
         return Ok(measure);
     }

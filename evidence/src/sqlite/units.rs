@@ -1,8 +1,10 @@
 //! What is folded from the log: units, their sums, histories and minutes, and up to where.
 
 mod answers;
+mod winsorized;
 
 pub(super) use answers::{sufficient, summary, timeline, unit};
+pub(super) use winsorized::winsorize;
 
 use super::Folding;
 use super::log::check_version;

@@ -5,6 +5,7 @@ mod measures;
 mod outcomes;
 mod removal;
 mod units;
+mod winsorised;
 
 pub(crate) use log::{
     a_batch_that_comes_again_counts_once, exposures_are_read_page_by_page,
@@ -24,6 +25,10 @@ pub(crate) use removal::{a_forgotten_unit_leaves_nothing, what_is_too_old_goes};
 pub(crate) use units::{
     a_unit_in_two_variants_counts_for_its_first_and_is_shown, sums_are_those_of_units,
     what_strayed_units_add_is_also_kept_apart,
+};
+pub(crate) use winsorised::{
+    units_are_clipped_at_the_quantiles_of_all_variants_together,
+    what_strayed_and_single_days_are_clipped_at_the_same_values,
 };
 
 use super::{
@@ -169,6 +174,8 @@ macro_rules! laws {
             exposures_are_read_page_by_page,
             a_forgotten_unit_leaves_nothing,
             what_is_measured_may_change_and_is_made_anew,
+            units_are_clipped_at_the_quantiles_of_all_variants_together,
+            what_strayed_and_single_days_are_clipped_at_the_same_values,
             what_is_too_old_goes,
             the_secret_is_drawn_once
         );

@@ -2,6 +2,7 @@
 //! serves, so names here are names there.
 
 use super::input::{Direction, MinimumEffect, Role, View};
+use super::winsorized::Winsorized;
 use serde::{Deserialize, Serialize};
 
 /// An experiment's results: whether to believe them first.
@@ -150,6 +151,9 @@ pub struct MetricResult {
     /// Which quantile.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub quantile: Option<f64>,
+    /// Where units' values were clipped before they were summed up.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub winsorized: Option<Winsorized>,
     /// Which way is better.
     pub direction: Direction,
     /// The smallest effect that matters.

@@ -58,6 +58,9 @@ pub(super) fn method(
     }) {
         notes.push("CUPED: the covariate's coefficient is from control and treatment together; arms are shown unadjusted, effects adjusted.".into());
     }
+    if evidence.metrics.iter().any(|it| it.winsorized.is_some()) {
+        notes.push("Winsorised metrics: each unit's values are clipped at the limits that are stated, order statistics over the units of all variants, and its covariate at the same; the limits are taken as given.".into());
+    }
     if has(|data| matches!(data, Data::Quantile { .. })) {
         notes.push("Quantiles: standard errors from intervals by order statistics, single values taken as independent.".into());
     }

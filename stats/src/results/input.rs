@@ -1,6 +1,7 @@
 //! What results are made of: the plan, what the evidence counted, and what is known of its loss. Plain data from
 //! outside; nothing is checked until [`super::of`] reads it. Which store it came from is not known here.
 
+use super::winsorized::Winsorized;
 use crate::many::Adjustment;
 use crate::sequential::spending::Spending;
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,9 @@ pub struct Metric {
     /// The smallest effect that matters; for a guardrail the harm that is put up with.
     #[serde(default)]
     pub minimum_effect: Option<MinimumEffect>,
+    /// Where units' values were clipped before they were summed up; nothing where they were not.
+    #[serde(default)]
+    pub winsorized: Option<Winsorized>,
     /// The numbers.
     pub data: Data,
     /// For the first, second, … day since their first exposure, the sums of what units had on that day: of a mean or a

@@ -17,6 +17,7 @@ mod novelty;
 mod repeated;
 mod series;
 mod verdict;
+mod winsorized;
 
 pub use answer::{
     AgeResult, ArmResult, ArmUnits, Check, CheckName, Comparison, DayResult, EffectInterval,
@@ -26,6 +27,7 @@ pub use input::{
     Data, Direction, Evidence, Method, Metric, MinimumEffect, Phase, Plan, QuantileArm, Role,
     Slice, Sums, Telemetry, View,
 };
+pub use winsorized::{Clip, Limit, Winsorized};
 
 use crate::distribution::normal;
 use crate::many::{Adjustment, adjust};
@@ -197,7 +199,8 @@ impl<'a> JudgedMetric<'a> {
         }
         let evidence = shape.evidence;
         let (phases, variants) = (evidence.phases.len(), evidence.variants.len());
-        let table = match Table::of(&metric.data, phases, variants) {
+        let limits = metric.winsorized.map_or(Ok(()), |it| it.check());
+        let table = match limits.and_then(|()| Table::of(&metric.data, phases, variants)) {
             Ok(table) => table,
             Err(error) => return Ok(Self::refused(metric, shape, error)),
         };
@@ -289,6 +292,7 @@ impl<'a> JudgedMetric<'a> {
             role: metric.role,
             kind: kind.into(),
             quantile: quantile.filter(|q| q.is_finite()),
+            winsorized: metric.winsorized.filter(|it| it.check().is_ok()),
             direction: metric.direction,
             minimum_effect: metric.minimum_effect,
             arms: self.arms,

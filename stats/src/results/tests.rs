@@ -34,6 +34,7 @@ fn metric(key: &str, role: Role, data: Data) -> Metric {
         role,
         direction: Direction::Increase,
         minimum_effect: Some(MinimumEffect::Relative(0.05)),
+        winsorized: None,
         data,
         ages: Vec::new(),
     }

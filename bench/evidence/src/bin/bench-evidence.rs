@@ -33,7 +33,13 @@ enum Arguments {
     },
     /// Asks a store for an experiment's statistics.
     #[command(hide = true)]
-    Ask { path: PathBuf },
+    Ask {
+        path: PathBuf,
+        #[arg(long)]
+        measure: String,
+        #[arg(long)]
+        times: u32,
+    },
 }
 
 #[derive(clap::Args)]
@@ -66,7 +72,11 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse() {
         Arguments::Report(report) => measure(report).await,
         Arguments::Load { address, load } => tell(&load::run(load, address).await?),
-        Arguments::Ask { path } => tell(&question::ask(&path).await?),
+        Arguments::Ask {
+            path,
+            measure,
+            times,
+        } => tell(&question::ask(&path, &measure, times).await?),
     }
 }
 
@@ -99,9 +109,10 @@ async fn measure(report: Report) -> anyhow::Result<()> {
             "cores": std::thread::available_parallelism().map_or(1, Into::into),
             "load": load_before,
         },
-        "sqlite": sqlite,
+    "sqlite": sqlite,
         "postgres": postgres,
-        "question": answered,
+        "question": answered.map(|it| it.0),
+        "winsorised_question": answered.map(|it| it.1),
     });
     let text = serde_json::to_string_pretty(&figures)? + "\n";
     print!("{text}");
@@ -184,11 +195,17 @@ async fn found(store: &dyn EvidenceStore) -> anyhow::Result<Found> {
     }
 }
 
-async fn asked(folder: &Path, units: u64) -> anyhow::Result<Answered> {
+/// The question for sums that are kept, and for those for which units are read.
+async fn asked(folder: &Path, units: u64) -> anyhow::Result<(Answered, Answered)> {
     let path = folder.join("evidence.db");
     question::fill(&path, units).await?;
-    question::chill(folder)?;
-    child(&["ask".to_owned(), path.display().to_string()], &[]).await
+    let ask = async |measure: &str, times: u32| {
+        question::chill(folder)?;
+        let how = [format!("--measure={measure}"), format!("--times={times}")];
+        child(&["ask".to_owned(), path.display().to_string()], &how).await
+    };
+    let summed = ask(question::SUMMED, 10).await?;
+    Ok((summed, ask(question::WINSORISED, 3).await?))
 }
 
 /// This program again, as another process; its last words are figures.

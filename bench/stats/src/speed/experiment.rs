@@ -79,6 +79,7 @@ fn experiment(metrics: Vec<Data>, plan: Plan) -> Evidence {
         },
         direction: Direction::Increase,
         minimum_effect: Some(MinimumEffect::Relative(0.01)),
+        winsorized: None,
         data,
         ages: Vec::new(),
     };

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use watershed_evidence::sketch::Sketch;
 use watershed_evidence::store::{Arm, Minute, Sufficient};
 use watershed_evidence::sums::Sums;
+use watershed_evidence::winsorize::{Clipping, Limits};
 use watershed_evidence::{Exposure, Measure, Source};
 
 const OUTCOME: &str =
@@ -228,6 +229,7 @@ async fn results_say_who_won_and_what_they_rest_on() {
         .collect();
     let sufficient = |values: [f64; 2]| Sufficient {
         measure: Measure::of(Source::Outcome("score".to_owned())),
+        clipping: None,
         variants: [
             (keys[0].clone(), arm(7_000, values[0])),
             (keys[1].clone(), arm(3_000, values[1])),
@@ -265,6 +267,52 @@ async fn results_say_who_won_and_what_they_rest_on() {
 }
 
 #[tokio::test]
+async fn results_of_a_winsorised_metric_state_the_limits_and_wait_for_them() {
+    let server = Server::filled().await;
+    let metric = json!({
+        "type": "mean", "direction": "increase", "winsorize": {"upper": 0.99, "ignore_zeros": true},
+    });
+    server.put("/v1/metrics/score", &metric).await;
+    let mut spec = stamping(1_000);
+    spec["primary_metric"] = "score".into();
+    spec["owner"] = "somebody".into();
+    spec["decision_date"] = "2026-03-31".into();
+    server.put("/v1/experiments/x", &spec).await;
+    server.json("POST", "/v1/experiments/x/start", "").await;
+    let (a, b) = (&spec["variants"][0]["key"], &spec["variants"][1]["key"]);
+    let [a, b] = [a, b].map(|it| it.as_str().unwrap().to_owned());
+    let sufficient = |clipping| Sufficient {
+        measure: Measure::of(Source::Outcome("score".to_owned())),
+        clipping,
+        variants: [(a.clone(), arm(7_000, 1.0)), (b.clone(), arm(3_000, 1.0))].into(),
+        behind: 0,
+    };
+    let keep = |clipping| {
+        let kept = ["requests", "score"].map(|name| (name.to_owned(), sufficient(clipping)));
+        server.kept.sums.lock().unwrap().extend(kept);
+    };
+    keep(None);
+    let shown = server.get("/v1/experiments/x/results").await.json();
+    assert_eq!(
+        shown["left_out"]["metrics"]["score"],
+        "it is not measured yet; ask again"
+    );
+    let upper = Limits {
+        upper: Some(12.5),
+        ..Limits::default()
+    };
+    keep(Some(Clipping { x: upper, y: None }));
+    let answer = server.get("/v1/experiments/x/results").await;
+    let results = &answer.json()["results"];
+    assert_eq!(
+        results["metrics"][0]["winsorized"],
+        json!({"value": {"upper": {"quantile": 0.99, "at": 12.5}}, "ignore_zeros": true}),
+        "{}",
+        answer.text
+    );
+}
+
+#[tokio::test]
 async fn units_that_strayed_are_in_the_first_view_and_not_in_the_second() {
     let server = Server::filled().await;
     let metric = json!({"type": "mean", "direction": "increase"});
@@ -287,6 +335,7 @@ async fn units_that_strayed_are_in_the_first_view_and_not_in_the_second() {
         treated.ages = vec![treated.days.clone()];
         Sufficient {
             measure: Measure::of(Source::Outcome("score".to_owned())),
+            clipping: None,
             variants: [(a.clone(), arm(7_000, 1.0)), (b.clone(), treated)].into(),
             behind: 0,
         }
@@ -327,6 +376,7 @@ async fn a_split_that_is_not_the_configured_one_withholds_the_verdict() {
         .collect();
     let sufficient = Sufficient {
         measure: Measure::of(Source::Requests),
+        clipping: None,
         variants: [
             (keys[0].clone(), arm(3_000, 1.0)),
             (keys[1].clone(), arm(2_000, 2.0)),

@@ -172,6 +172,21 @@ async fn wrong_shapes_of_newer_kinds_are_placed_by_pointer() {
         ),
         (
             "/v1/metrics/a",
+            r#"{"type": "mean", "direction": "increase", "winsorize": {"lower": 0.99, "upper": 0.01}}"#,
+            "/winsorize: goes from 0.99 to 0.01",
+        ),
+        (
+            "/v1/metrics/a",
+            r#"{"type": "mean", "direction": "increase", "winsorize": {"upper": "NaN"}}"#,
+            "/winsorize/upper: invalid type: string \"NaN\"",
+        ),
+        (
+            "/v1/metrics/a",
+            r#"{"type": "mean", "direction": "increase", "winsorize": {"percentile": 99}}"#,
+            "/winsorize/percentile: unknown field `percentile`",
+        ),
+        (
+            "/v1/metrics/a",
             r#"{"type": "ratio", "direction": "increase", "numerator": {"outcome": "X"}, "denominator": {"outcome": "x"}}"#,
             "/numerator/outcome: `X` is not a key",
         ),

@@ -61,6 +61,8 @@ fn a_metric_says_all_that_it_can() {
 fn what_a_metric_says_can_be_put_again() {
     for spec in [
         "{type: mean, direction: increase, cap: 3, description: d}",
+        "{type: mean, direction: increase, winsorize: {lower: 0.01, upper: 0.99, ignore_zeros: true}}",
+        "{type: ratio, numerator: {outcome: a}, denominator: {outcome: b}, direction: increase, winsorize: {upper: 0.999}}",
         "{type: proportion, direction: increase, window: 90d}",
         "{type: ratio, numerator: {outcome: a}, denominator: {outcome: b}, direction: increase}",
         "{type: quantile, quantile: 0.95, value: {exposure: ttfb_ms}, direction: decrease}",
@@ -79,6 +81,30 @@ fn what_does_not_belong_to_a_metric_is_placed_by_pointer() {
         (
             "{type: proportion, direction: increase, cap: 1}",
             vec!["/cap"],
+        ),
+        (
+            "{type: proportion, direction: increase, winsorize: {upper: 0.99}}",
+            vec!["/winsorize"],
+        ),
+        (
+            "{type: mean, direction: increase, cap: 3, winsorize: {upper: 0.99}}",
+            vec!["/winsorize"],
+        ),
+        (
+            "{type: mean, direction: increase, winsorize: {lower: -0.1, upper: 1.5}}",
+            vec!["/winsorize/lower", "/winsorize/upper"],
+        ),
+        (
+            "{type: mean, direction: increase, winsorize: {lower: 0.9, upper: 0.9}}",
+            vec!["/winsorize"],
+        ),
+        (
+            "{type: mean, direction: increase, winsorize: {}}",
+            vec!["/winsorize"],
+        ),
+        (
+            "{type: mean, direction: increase, winsorize: {lower: 0, upper: 1}}",
+            vec!["/winsorize"],
         ),
         (
             "{type: mean, direction: increase, quantile: 0.5}",

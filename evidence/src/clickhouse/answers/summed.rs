@@ -4,10 +4,11 @@ use super::{Asked, is_one_of};
 use crate::Micros;
 use crate::clickhouse::http::{Statement, literal};
 use crate::clickhouse::row_binary::rows;
-use crate::fold::{Days, Summed};
+use crate::fold::Summed;
 use crate::measure::{Aggregation, DAY, Measure, Source};
 use crate::store::StoreError;
 use crate::sums::Sums;
+use crate::winsorize::{Clipping, Limits};
 
 /// The parts of [`Sums`], in their order.
 const PARTS: [(&str, &str); 9] = [
@@ -23,36 +24,21 @@ const PARTS: [(&str, &str); 9] = [
 ];
 
 impl Asked<'_> {
-    /// The sums of units by variant and day of their first exposure, of those that strayed and of the others.
+    /// The sums of units, clipped, by variant and day of their first exposure.
     pub(super) async fn summed(
         &self,
         experiment: &str,
         measure: &Measure,
+        clipping: &Clipping,
     ) -> Result<Summed, StoreError> {
-        let (x, c) = sums_of(&measure.source, measure.window);
-        let y = match &measure.denominator {
-            Some(source) => sums_of(source, measure.window).0,
-            None => "1.".to_owned(),
-        };
-        let sources = [Some(&measure.source), measure.denominator.as_ref()];
         let ages = measure.ages();
         let on_shard = format!(
-            "SELECT variant, day, strayed, toInt64(count()) AS units, {parts} FROM (
-                SELECT u.variant AS variant, {day} AS day, u.strayed AS strayed,
-                    {x} AS x, {y} AS y, {c} AS c{of_ages}
-                FROM ({units}) AS u
-                LEFT JOIN (SELECT unit, groupArray((metric, time, value)) AS told FROM ({told}) GROUP BY unit) AS v
-                ON u.unit = v.unit)
+            "SELECT variant, day, strayed, toInt64(count()) AS units, {} FROM ({})
              GROUP BY variant, day, strayed",
-            parts = parts(ages, |name, product| format!("sum({product}) AS sum_{name}")),
-            day = "toInt32(intDiv(u.began - positiveModulo(u.began, 86400000000), 86400000000))",
-            x = value(measure, &x),
-            c = value(measure, &c),
-            of_ages = (0..ages)
-                .map(|age| format!(", {} AS a{age}", value(measure, &sum_of_age(measure, age))))
-                .collect::<String>(),
-            units = self.units(),
-            told = self.told(&is_one_of(sources.into_iter().flatten())),
+            parts(ages, |name, product| format!(
+                "sum({product}) AS sum_{name}"
+            )),
+            self.each_unit(measure, clipping)
         );
         let question = Statement::new(format!(
             "SELECT variant, day, strayed, sum(units), {} FROM {} GROUP BY variant, day, strayed",
@@ -78,24 +64,35 @@ impl Asked<'_> {
             }
             Ok((key, strayed, Sums::from_parts(units, parts), of_ages))
         })?;
-        let mut summed = Summed {
-            ages: vec![Days::new(); ages],
-            ..Summed::default()
+        Ok(Summed::of_groups(found, ages))
+    }
+
+    /// Each unit on a shard, as SQL: its variant, the day of its first exposure, whether it strayed, and what it adds.
+    pub(super) fn each_unit(&self, measure: &Measure, clipping: &Clipping) -> String {
+        let (x, c) = sums_of(&measure.source, measure.window);
+        let y = match &measure.denominator {
+            Some(source) => sums_of(source, measure.window).0,
+            None => "1.".to_owned(),
         };
-        for (key, strayed, sums, of_ages) in found {
-            summed.all.entry(key.clone()).or_default().add(&sums);
-            for (days, sums) in summed.ages.iter_mut().zip(of_ages) {
-                if !sums.is_nothing() {
-                    days.entry(key.clone()).or_default().add(&sums);
-                }
-            }
-            if strayed {
-                summed.strayed.insert(key, sums);
-            }
-        }
-        summed.units = summed.all.clone();
-        summed.strayed_units = summed.strayed.clone();
-        Ok(summed)
+        let sources = [Some(&measure.source), measure.denominator.as_ref()];
+        let value = |sum: &str, limits: &Limits| clip(&value(measure, sum), limits);
+        let of_age = |age| value(&sum_of_age(measure, age), &clipping.x.of_part());
+        format!(
+            "SELECT u.variant AS variant, {day} AS day, u.strayed AS strayed,
+                {x} AS x, {y} AS y, {c} AS c{of_ages}
+             FROM ({units}) AS u
+             LEFT JOIN (SELECT unit, groupArray((metric, time, value)) AS told FROM ({told}) GROUP BY unit) AS v
+             ON u.unit = v.unit",
+            day = "toInt32(intDiv(u.began - positiveModulo(u.began, 86400000000), 86400000000))",
+            x = value(&x, &clipping.x),
+            y = clip(&y, &clipping.y.unwrap_or_default()),
+            c = value(&c, &clipping.x),
+            of_ages = (0..measure.ages())
+                .map(|age| format!(", {} AS a{age}", of_age(age)))
+                .collect::<String>(),
+            units = self.units(),
+            told = self.told(&is_one_of(sources.into_iter().flatten())),
+        )
     }
 }
 
@@ -148,5 +145,20 @@ fn value(measure: &Measure, sum: &str) -> String {
     match measure.cap {
         Some(cap) => format!("least({value}, toFloat64({cap:?}))"),
         None => value,
+    }
+}
+
+/// A value within limits, as SQL: see [`Limits::clip`].
+fn clip(value: &str, limits: &Limits) -> String {
+    let mut clipped = value.to_owned();
+    if let Some(lower) = limits.lower {
+        clipped = format!("greatest({clipped}, toFloat64({lower:?}))");
+    }
+    if let Some(upper) = limits.upper {
+        clipped = format!("least({clipped}, toFloat64({upper:?}))");
+    }
+    match limits.ignore_zeros && clipped != value {
+        true => format!("if({value} = 0, 0., {clipped})"),
+        false => clipped,
     }
 }

@@ -41,6 +41,7 @@ pub(in crate::sqlite) fn sufficient(
     }
     Ok(Sufficient {
         measure,
+        clipping: None,
         variants,
         behind,
     })

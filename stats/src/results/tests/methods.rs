@@ -153,3 +153,34 @@ fn variances_whose_squares_underflow_have_degrees_of_freedom() {
         assert!((df / 3.2e20 - 1.0).abs() < 1e-6, "{df}");
     }
 }
+
+#[test]
+fn limits_that_units_were_clipped_at_are_told_on_and_one_that_is_no_number_costs_its_metric_alone()
+{
+    let upper = |at| {
+        Some(Winsorized {
+            value: Clip {
+                lower: None,
+                upper: Some(Limit { quantile: 0.99, at }),
+            },
+            ..Winsorized::default()
+        })
+    };
+    let mut clipped = two_arms(10.5);
+    clipped.metrics.push(clipped.metrics[0].clone());
+    clipped.metrics[0].winsorized = upper(19.0);
+    let results = of(&clipped).unwrap();
+    assert_eq!(results.metrics[0].winsorized, upper(19.0));
+    assert_eq!(results.metrics[1].winsorized, None);
+    let notes = results.method.notes.join("\n");
+    assert!(notes.contains("Winsorised metrics: "), "{notes}");
+    clipped.metrics[0].winsorized = upper(f64::NAN);
+    let results = of(&clipped).unwrap();
+    let verdicts: Vec<_> = results
+        .metrics
+        .iter()
+        .map(|it| it.comparisons[0].verdict)
+        .collect();
+    assert_eq!(verdicts, [Verdict::Invalid, Verdict::Winner]);
+    assert_eq!(results.metrics[0].winsorized, None);
+}

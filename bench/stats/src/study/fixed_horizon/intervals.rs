@@ -158,6 +158,7 @@ fn compared(arms: Vec<QuantileArm>) -> Evidence {
             role: Role::Primary,
             direction: Direction::Decrease,
             minimum_effect: None,
+            winsorized: None,
             data: Data::Quantile {
                 q: 0.9,
                 alpha: ALPHA,
