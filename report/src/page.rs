@@ -122,7 +122,8 @@ fn metrics(out: &mut String, page: &Page<'_>, title: &str, id: &str, metrics: &[
         let _ = writeln!(out, "<h3>{}</h3>", escape(&metric.metric));
         let _ = writeln!(out, "<p class=\"soft\">{}</p>", about(metric));
         table(out, metric, &page.results.control);
-        out.push_str(&series::over_time(&format!("{id}s"), metric));
+        let method = &page.results.method;
+        out.push_str(&series::over_time(&format!("{id}s"), metric, method));
         out.push_str(&series::by_age(&format!("{id}a"), metric));
         let shown = page
             .distributions
@@ -318,6 +319,10 @@ fn method(out: &mut String, results: &Results) {
     if !tuned.is_empty() {
         rows.push(("Units that sequences are tuned to", tuned.join(", ")));
     }
+    let effects = tuned_effects(results);
+    if !effects.is_empty() {
+        rows.push(("Effects that mixtures are tuned to", effects.join("; ")));
+    }
     for (name, value) in rows {
         let _ = writeln!(
             out,
@@ -330,4 +335,17 @@ fn method(out: &mut String, results: &Results) {
         let _ = writeln!(out, "<li>{}</li>", escape(note));
     }
     out.push_str("</ul>\n</section>\n");
+}
+
+/// The effect that each comparison's mixture is tuned to, where that is the method.
+fn tuned_effects(results: &Results) -> Vec<String> {
+    let metrics = results.metrics.iter().chain(&results.guardrails);
+    let of_metric = metrics.flat_map(|metric| {
+        metric.comparisons.iter().filter_map(|comparison| {
+            let effect = comparison.numbers.as_ref()?.tuned_effect?;
+            let (metric, variant) = (&metric.metric, &comparison.variant);
+            Some(format!("{metric}, {variant}: {}", number(effect)))
+        })
+    });
+    of_metric.collect()
 }

@@ -1,17 +1,20 @@
 //! Pages and tables of whole experiments against golden files, and what a hostile name can do to them: nothing.
 //! `WATERSHED_GOLDEN=write` writes them anew; the evidence is that of the statistics' own golden files.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::{Path, PathBuf};
 use watershed_report::{Distribution, Page, csv, html};
-use watershed_stats::results::{self, Clip, Evidence, Limit, Results, View, Winsorized};
+use watershed_stats::results::{self, Clip, Evidence, Limit, Method, Results, View, Winsorized};
 
 fn results(name: &str) -> Results {
+    results::of(&evidence(name)).unwrap()
+}
+
+fn evidence(name: &str) -> Evidence {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../stats/tests/golden")
         .join(format!("{name}.evidence.json"));
-    let evidence: Evidence = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    results::of(&evidence).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
 fn distributions() -> Vec<Distribution> {
@@ -56,6 +59,35 @@ fn a_ramp_with_every_kind_of_metric_has_its_page() {
         "ramp.html",
         &page(&results, Some(&served), &distributions()),
     );
+}
+
+#[test]
+fn a_mixture_test_has_its_effect_over_time_with_intervals_that_hold_on_all_days() {
+    let mut evidence = evidence("ramp");
+    let sequential = results::of(&evidence).unwrap();
+    evidence.plan.method = Method::Msprt;
+    let mixture = results::of(&evidence).unwrap();
+    let page_of = |results: &Results| page(results, None, &[]);
+    let (text, before) = (page_of(&mixture), page_of(&sequential));
+    let plots = |text: &str| text.matches(" over time</title>").count();
+    assert!(plots(&text) > 0, "{text}");
+    assert_eq!(plots(&text), plots(&before));
+    assert!(text.contains("<td>msprt</td>"), "{text}");
+    assert!(
+        text.contains("Intervals hold on all days together"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Effects that mixtures are tuned to"),
+        "{text}"
+    );
+    // The last day's interval is that of the whole.
+    let (metric, whole) = (&mixture.metrics[0], &sequential.metrics[0]);
+    let last = metric.series.last().unwrap().effects[0].unwrap();
+    let numbers = metric.comparisons[0].numbers.as_ref().unwrap();
+    assert_eq!(last, numbers.absolute);
+    let other = whole.series.last().unwrap().effects[0].unwrap();
+    assert!(last.upper != other.upper && last.estimate == other.estimate);
 }
 
 #[test]

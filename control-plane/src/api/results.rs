@@ -44,6 +44,8 @@ struct ResultsQuery {
 enum Tested {
     /// Confidence sequences: one may look at any time.
     Sequential,
+    /// Mixture sequential probability ratio tests, tuned to each metric's `minimum_effect`: one may look at any time.
+    Msprt,
     /// Welch's t, to be looked at once, when the planned units are in.
     Fixed,
 }
@@ -196,6 +198,7 @@ impl ResultsQuery {
             alpha: self.alpha.unwrap_or(standard.alpha),
             method: match self.method {
                 Some(Tested::Fixed) => Method::Fixed,
+                Some(Tested::Msprt) => Method::Msprt,
                 Some(Tested::Sequential) | None => Method::Sequential,
             },
             planned_units: self.planned_units,

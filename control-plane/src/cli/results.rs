@@ -30,8 +30,8 @@ pub struct ResultsArgs {
     /// The level over both sides and over all comparisons; 0.05 where not given.
     #[arg(long)]
     alpha: Option<f64>,
-    /// `sequential`, which one may look at at any time, or `fixed`.
-    #[arg(long, value_parser = ["sequential", "fixed"])]
+    /// `sequential` or `msprt`, which one may look at at any time, or `fixed`.
+    #[arg(long, value_parser = ["sequential", "msprt", "fixed"])]
     method: Option<String>,
     /// Units that are planned, over all variants.
     #[arg(long)]

@@ -3,23 +3,26 @@
 use super::{Axis, BOTTOM, LEFT, RIGHT, TOP, WIDTH, grid, legend, look, open, path};
 use crate::markup::{escape, number, signed};
 use std::fmt::Write as _;
-use watershed_stats::results::{EffectInterval, MetricResult};
+use watershed_stats::results::{EffectInterval, MethodUsed, MetricResult};
 
 const HEIGHT: f64 = 260.0;
 
 /// Effects, one after the other.
 struct Line<'a> {
     title: String,
-    caption: &'static str,
+    caption: String,
     points: Vec<(String, &'a [Option<EffectInterval>])>,
 }
 
 /// The effect of all units up to each day.
-pub(crate) fn over_time(id: &str, metric: &MetricResult) -> String {
+pub(crate) fn over_time(id: &str, metric: &MetricResult, method: &MethodUsed) -> String {
     let days = metric.series.iter();
     let line = Line {
         title: format!("Effect on {} over time", metric.metric),
-        caption: "Effect (treatment minus control) with all units first exposed up to a day, and its interval.",
+        caption: format!(
+            "Effect (treatment minus control) with all units first exposed up to a day, and its interval. {}",
+            holds(method)
+        ),
         points: days
             .map(|it| (it.day.clone(), it.effects.as_slice()))
             .collect(),
@@ -27,12 +30,21 @@ pub(crate) fn over_time(id: &str, metric: &MetricResult) -> String {
     plot(id, metric, &line)
 }
 
+/// For which looks a method's intervals hold.
+fn holds(method: &MethodUsed) -> &'static str {
+    match method.name.as_str() {
+        "sequential" | "msprt" => "Intervals hold on all days together: one may look at any time.",
+        "group_sequential" => "Intervals hold at the planned looks together.",
+        _ => "Intervals are each for one look.",
+    }
+}
+
 /// The effect on each day since units were first exposed.
 pub(crate) fn by_age(id: &str, metric: &MetricResult) -> String {
     let days = metric.by_age.iter();
     let line = Line {
         title: format!("Effect on {} by days since first exposure", metric.metric),
-        caption: "Effect on the day that began so many days after a unit's first exposure, over the units that are old enough. Intervals are each for one day.",
+        caption: "Effect on the day that began so many days after a unit's first exposure, over the units that are old enough. Intervals are each for one day.".to_owned(),
         points: days
             .map(|it| (format!("day {}", it.day), it.effects.as_slice()))
             .collect(),

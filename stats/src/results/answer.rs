@@ -109,7 +109,7 @@ pub struct ArmUnits {
 /// The method with every parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MethodUsed {
-    /// `sequential`, `fixed` or `group_sequential`.
+    /// `sequential`, `msprt`, `fixed` or `group_sequential`.
     pub name: String,
     /// The level over both sides, over a family.
     pub alpha: f64,
@@ -231,6 +231,9 @@ pub struct Numbers {
     /// The units that a confidence sequence is tuned to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tuned_to: Option<f64>,
+    /// The effect that a mixture test is tuned to, in the metric's unit: the standard deviation of its mixture.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tuned_effect: Option<f64>,
     /// The share of the variance that the covariate took out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub variance_reduction: Option<f64>,

@@ -20,6 +20,12 @@ pub(super) fn method(
             None,
             Vec::new(),
         ),
+        Method::Msprt => (
+            "msprt",
+            "The mixture sequential probability ratio test (Johari, Pekelis and Walsh 2017), effects mixed as a normal around 0 with the metric's smallest effect that matters as its standard deviation: intervals and p-values hold at all looks together.",
+            None,
+            Vec::new(),
+        ),
         Method::Fixed => (
             "fixed",
             "Welch's t test: valid for one look, when the planned units are in.",

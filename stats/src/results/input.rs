@@ -88,6 +88,9 @@ pub enum Method {
     /// Asymptotic confidence sequences, tuned to the planned units: one may look at any time.
     #[default]
     Sequential,
+    /// Mixture sequential probability ratio tests, tuned to each metric's smallest effect that matters: one may look at
+    /// any time.
+    Msprt,
     /// Welch's t, to be looked at once, when the planned units are in.
     Fixed,
     /// Group sequential by alpha spending.
@@ -195,6 +198,16 @@ pub enum MinimumEffect {
     Absolute(f64),
     /// As a share of the control's value.
     Relative(f64),
+}
+
+impl MinimumEffect {
+    /// In the metric's unit, where the control's value is this.
+    pub(super) fn absolute(self, control: f64) -> f64 {
+        match self {
+            Self::Absolute(effect) => effect,
+            Self::Relative(share) => share * control.abs(),
+        }
+    }
 }
 
 /// The numbers of a metric, by variant.

@@ -33,7 +33,7 @@ use crate::distribution::normal;
 use crate::many::{Adjustment, adjust};
 use crate::{Result, StatsError, check};
 use estimate::{Contrast, Table};
-use judge::{Judge, Judged};
+use judge::{Judge, Judged, Tuning};
 use novelty::ByAge;
 
 /// The results.
@@ -133,6 +133,14 @@ impl<'a> Shape<'a> {
             .filter(move |(place, _)| *place != control)
     }
 
+    /// What a test of a metric's effect in a treatment is tuned to.
+    fn tuning(&self, metric: &Metric, treatment: usize) -> Tuning {
+        Tuning {
+            share: self.planned_share(treatment),
+            effect: metric.minimum_effect,
+        }
+    }
+
     /// The part of all units that the weights first gave to a treatment and the control: what a plan knew. The first
     /// phase in which the treatment has a weight counts.
     fn planned_share(&self, treatment: usize) -> f64 {
@@ -214,7 +222,7 @@ impl<'a> JudgedMetric<'a> {
             .treatments()
             .map(|(treatment, _)| {
                 let contrast = table.contrast(evidence.control, treatment)?;
-                let judged = judge.of(&contrast, shape.planned_share(treatment))?;
+                let judged = judge.of(&contrast, shape.tuning(metric, treatment))?;
                 Ok(Tested {
                     contrast,
                     judged,
@@ -226,7 +234,7 @@ impl<'a> JudgedMetric<'a> {
             metric,
             arms,
             comparisons,
-            series: series::of(&metric.data, &table, shape, judge)?,
+            series: series::of(metric, &table, shape, judge)?,
             by_age: ByAge::of(
                 metric,
                 (phases, variants),
@@ -342,11 +350,7 @@ fn numbers(tested: &Tested, metric: &Metric) -> Numbers {
     let multiplier = judged.interval.value;
     let toward_better = metric.direction.sign() * contrast.difference / contrast.standard_error;
     let power = metric.minimum_effect.and_then(|effect| {
-        let effect = match effect {
-            MinimumEffect::Absolute(effect) => effect,
-            MinimumEffect::Relative(share) => share * contrast.control_mean.abs(),
-        };
-        let shift = effect / contrast.standard_error;
+        let shift = effect.absolute(contrast.control_mean) / contrast.standard_error;
         (shift > 0.0).then(|| normal::sf(multiplier - shift) + normal::cdf(-multiplier - shift))
     });
     Numbers {
@@ -363,6 +367,7 @@ fn numbers(tested: &Tested, metric: &Metric) -> Numbers {
         degrees_of_freedom: contrast.degrees_of_freedom,
         multiplier,
         tuned_to: judged.interval.tuned_to,
+        tuned_effect: judged.interval.tuned_effect,
         variance_reduction: contrast.variance_reduction,
         phases_left_out: contrast.left_out.clone(),
     }

@@ -2,19 +2,20 @@
 
 use super::answer::DayResult;
 use super::estimate::{Kind, Table};
-use super::input::{Data, Slice};
+use super::input::{Data, Metric, Slice};
 use super::judge::Judge;
 use super::{Shape, absolute};
 use crate::Result;
 
 /// The effects with all units up to each day.
 pub(super) fn of(
-    data: &Data,
+    metric: &Metric,
     table: &Table,
     shape: &Shape<'_>,
     judge: &Judge<'_>,
 ) -> Result<Vec<DayResult>> {
-    let (Data::Mean { slices, .. } | Data::Proportion { slices } | Data::Ratio { slices }) = data
+    let (Data::Mean { slices, .. } | Data::Proportion { slices } | Data::Ratio { slices }) =
+        &metric.data
     else {
         return Ok(Vec::new());
     };
@@ -41,8 +42,8 @@ pub(super) fn of(
             .treatments()
             .map(|(treatment, _)| {
                 let contrast = so_far.contrast(evidence.control, treatment).ok()?;
-                let share = shape.planned_share(treatment);
-                let interval = judge.interval(&contrast, share).ok()?;
+                let tuning = shape.tuning(metric, treatment);
+                let interval = judge.interval(&contrast, tuning).ok()?;
                 Some(absolute(&contrast, interval.value))
             })
             .collect();

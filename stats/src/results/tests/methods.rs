@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::distribution::normal;
+use crate::sequential::msprt::{Estimate, Msprt};
 
 #[test]
 fn a_fixed_test_is_welchs_and_waits_for_its_units() {
@@ -26,6 +27,30 @@ fn a_fixed_test_is_welchs_and_waits_for_its_units() {
     assert_eq!(verdict(&fixed), Verdict::Winner);
     fixed.plan.planned_units = Some(30_000.0);
     assert_eq!(verdict(&fixed), Verdict::KeepRunning);
+}
+
+#[test]
+fn a_mixture_test_is_tuned_to_the_smallest_effect_that_matters_and_needs_one() {
+    let mut mixture = two_arms(10.5);
+    mixture.plan.method = Method::Msprt;
+    let results = of(&mixture).unwrap();
+    let numbers = first(&results).numbers.as_ref().unwrap();
+    // 5% of the control's 10.
+    assert_eq!(numbers.tuned_effect, Some(0.5));
+    let estimate = Estimate {
+        value: 0.5,
+        variance: 2.0 * 25.0 / 9_999.0,
+    };
+    let look = Msprt::new(0.0, 0.25).unwrap().look(estimate, 0.05).unwrap();
+    assert!((numbers.log_p - look.log_p).abs() < 1e-9 * look.log_p.abs());
+    assert!((numbers.absolute.lower - look.interval.0).abs() < 1e-12);
+    assert!((numbers.absolute.upper - look.interval.1).abs() < 1e-12);
+    assert_eq!(first(&results).verdict, Verdict::Winner);
+    mixture.metrics[0].minimum_effect = None;
+    let results = of(&mixture).unwrap();
+    assert_eq!(first(&results).verdict, Verdict::KeepRunning);
+    let reason = &first(&results).reasons[0];
+    assert!(reason.contains("smallest effect that matters"), "{reason}");
 }
 
 #[test]
