@@ -4,6 +4,7 @@
 
 mod beta;
 mod chi_squared;
+mod equivalent_deviate;
 mod hypergeometric;
 pub mod kolmogorov;
 pub mod noncentral_t;

@@ -1,13 +1,23 @@
-//! Student's t distribution, at any real degrees of freedom. From 50 on by the expansion of the equivalent normal
-//! deviate in w = sqrt((df - 1/2) ln(1 + t^2/df)) (Hill 1970, with two more terms), below by the incomplete beta
-//! function. Relative error at most 1e-12 of tails and quantiles.
+//! Student's t distribution, at any real degrees of freedom. From 16 on, and not too far out, by the expansion of the
+//! equivalent normal deviate in w = sqrt((df - 1/2) ln(1 + t^2/df)), else by the incomplete beta function; where t^2 / df is
+//! so large that 1 is nothing beside it, by that function's first term, in logarithms. Relative error at most 1e-12 of tails
+//! and quantiles.
 
-use super::{beta, normal};
+use super::equivalent_deviate::{TERMS, from_normal, to_normal};
+use super::{beta, normal, stirling};
 use crate::{Result, StatsError, check};
 
-/// Where the expansion takes over: enough degrees of freedom, and w^2 / (df - 1/2) small.
-const LARGE: f64 = 50.0;
-const NEAR: f64 = 0.3;
+/// From how many degrees of freedom on, and up to which s = w^2 / (df - 1/2), all terms of the expansion do: it is off by at
+/// most 2e-13 then.
+const MIDDLING: (f64, f64) = (16.0, 0.5);
+/// The same of the first few terms, off by at most 1e-13.
+const LARGE: (f64, f64) = (50.0, 0.3);
+const FEW: usize = 4;
+/// The logarithm of t^2 / df from which on the tail is the first term of the incomplete beta function's series in
+/// df / t^2: the second is smaller by as much.
+const FAR: f64 = 40.0;
+/// ln sqrt(pi), the logarithm of the gamma function at 1/2.
+const HALF_LN_PI: f64 = 0.572_364_942_924_700_1;
 
 /// The t distribution with its degrees of freedom.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,14 +86,26 @@ impl StudentT {
         if z == 0.0 || z.is_infinite() {
             return Ok(z);
         }
-        let a = self.df - 0.5;
-        let w = from_normal(z, 1.0 / (a * a));
-        let expanded = (self.df * (w * w / a).exp_m1()).sqrt();
-        if self.df >= LARGE && z * z <= NEAR * a {
-            return Ok(expanded);
+        let log_square = self.far_log_square((2.0 * p).ln());
+        if log_square > FAR {
+            return Ok((0.5 * (self.df.ln() + log_square)).exp());
         }
-        // In ln t the logarithm of the tail is concave and falls: Newton's steps cannot go astray. Near the middle the
-        // digits are in the part between 0 and t instead. From the expansion it is mostly one step.
+        let a = self.df - 0.5;
+        let (s, e) = (z * z / a, 1.0 / (a * a));
+        let from = |w: f64| (self.df * (w * w / a).exp_m1()).sqrt();
+        if self.is_within(LARGE, s) {
+            return Ok(from(from_normal::<FEW>(z, e)));
+        }
+        if self.is_within(MIDDLING, s) {
+            return Ok(from(from_normal::<TERMS>(z, e)));
+        }
+        self.by_steps(p, z, from(from_normal::<FEW>(z, e)))
+    }
+
+    /// Newton's steps from the expansion, or where it is of no use from the normal deviate. In ln t the logarithm of the
+    /// tail is concave and falls, so that they cannot go astray. Near the middle the digits are in the part between 0 and t
+    /// instead. From the expansion it is mostly one step.
+    fn by_steps(&self, p: f64, z: f64, expanded: f64) -> Result<f64> {
         let centre = p > 0.2;
         let target = if centre {
             (1.0 - 2.0 * p).ln()
@@ -92,6 +114,8 @@ impl StudentT {
         };
         let is_start = self.df >= 3.0 && z * z <= self.df && expanded > z;
         let mut log_t = if is_start { expanded } else { z }.ln();
+        // A step that begins where the tail is flat may go too far at first: what is beyond is found otherwise.
+        let farthest = 0.5 * (FAR + self.df.ln());
         for _ in 0..200 {
             let t = log_t.exp();
             let tails = self.tails(t);
@@ -107,7 +131,7 @@ impl StudentT {
                     unknown: "quantile",
                 });
             }
-            log_t += step;
+            log_t = (log_t + step).min(farthest);
             // The next step would be as small as this one's square.
             if step.abs() <= 1e-9 {
                 break;
@@ -118,27 +142,47 @@ impl StudentT {
 
     /// The normal deviate with the same tail, where the expansion holds.
     fn deviate(&self, t: f64) -> Option<f64> {
-        if self.df < LARGE {
+        if self.df < MIDDLING.0 {
             return None;
         }
         let a = self.df - 0.5;
         let s = (t / self.df * t).ln_1p();
-        (s <= NEAR).then(|| to_normal((a * s).sqrt(), 1.0 / (a * a)))
+        let (w, e) = ((a * s).sqrt(), 1.0 / (a * a));
+        if self.is_within(LARGE, s) {
+            return Some(to_normal::<FEW>(w, e));
+        }
+        self.is_within(MIDDLING, s)
+            .then(|| to_normal::<TERMS>(w, e))
+    }
+
+    fn is_within(&self, (df, s_at_most): (f64, f64), s: f64) -> bool {
+        self.df >= df && s <= s_at_most
     }
 
     /// Odds of x = df / (df + t^2) against 1 - x, with neither losing digits.
     fn parts(&self, t: f64) -> (f64, f64) {
         let square = t / self.df * t;
-        if square.is_infinite() {
-            (0.0, 1.0)
-        } else {
-            (1.0 / (1.0 + square), square / (1.0 + square))
-        }
+        (1.0 / (1.0 + square), square / (1.0 + square))
     }
 
     fn tails(&self, t: f64) -> beta::Tails {
+        let log_square = 2.0 * t.abs().ln() - self.df.ln();
+        if log_square > FAR {
+            return beta::Tails::from_log(-0.5 * self.df * log_square - self.log_far(), true);
+        }
         let (x, y) = self.parts(t);
         beta::tails(0.5 * self.df, 0.5, x, y)
+    }
+
+    /// ln(a B(a, 1/2)) for a = df / 2: far out the tail is x^a over that, with x = df / t^2.
+    fn log_far(&self) -> f64 {
+        let a = 0.5 * self.df;
+        a.ln() + HALF_LN_PI - stirling::log_gamma_ratio(a, 0.5)
+    }
+
+    /// ln(t^2 / df) where the tail has this logarithm, if it is far out.
+    fn far_log_square(&self, log_tail: f64) -> f64 {
+        -2.0 * (log_tail + self.log_far()) / self.df
     }
 
     /// ln of t times the density.
@@ -192,46 +236,17 @@ fn checked(t: f64, df: f64) -> Result<StudentT> {
     StudentT::new(df)
 }
 
-/// z from w, with e = 1 / (df - 1/2)^2: phi(z) z' = C phi(w) sqrt((s/2) / sinh(s/2)) solved in powers of e.
-fn to_normal(w: f64, e: f64) -> f64 {
-    let v = w * w;
-    let b1 = v / 48.0 + 1.0 / 16.0;
-    let b2 = ((-v / 5760.0 - 11.0 / 7680.0) * v - 1.0 / 96.0) * v - 19.0 / 512.0;
-    let b3 =
-        (((v / 362_880.0 + 197.0 / 5_806_080.0) * v + 121.0 / 286_720.0) * v + 95.0 / 24_576.0) * v;
-    let b3 = (b3 + 575.0 / 24_576.0) * v + 631.0 / 8192.0;
-    let b4 = ((-v / 19_353_600.0 - 1181.0 / 1_393_459_200.0) * v - 13_729.0 / 928_972_800.0) * v;
-    let b4 =
-        ((b4 - 104_413.0 / 495_452_160.0) * v - 1147.0 / 491_520.0) * v - 74_833.0 / 3_932_160.0;
-    let b4 = (b4 * v - 10_361.0 / 98_304.0) * v - 174_317.0 / 524_288.0;
-    w + w * e * (b1 + e * (b2 + e * (b3 + e * b4)))
-}
-
-/// w from z: the same series, reverted.
-fn from_normal(z: f64, e: f64) -> f64 {
-    let v = z * z;
-    let d1 = -v / 48.0 - 1.0 / 16.0;
-    let d2 = ((v / 5760.0 + 7.0 / 2560.0) * v + 1.0 / 64.0) * v + 21.0 / 512.0;
-    let d3 = (((-v / 362_880.0 - 407.0 / 5_806_080.0) * v - 2209.0 / 2_580_480.0) * v
-        - 257.0 / 40_960.0)
-        * v;
-    let d3 = (d3 - 245.0 / 8192.0) * v - 671.0 / 8192.0;
-    let d4 = ((v / 19_353_600.0 + 173.0 / 92_897_280.0) * v + 3529.0 / 103_219_200.0) * v;
-    let d4 =
-        ((d4 + 41_383.0 / 99_090_432.0) * v + 12_899.0 / 3_440_640.0) * v + 33_053.0 / 1_310_720.0;
-    let d4 = (d4 * v + 1483.0 / 12_288.0) * v + 180_323.0 / 524_288.0;
-    z + z * e * (d1 + e * (d2 + e * (d3 + e * d4)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_expansion_and_the_incomplete_beta_agree_where_one_takes_over_from_the_other() {
-        for df in [LARGE, 57.3, 80.0, 120.0, 199.0, 1_000.0] {
+        for df in [
+            16.0, 17.3, 21.9, 35.0, 49.9, 50.0, 57.3, 80.0, 120.0, 199.0, 1_000.0,
+        ] {
             let it = StudentT { df };
-            for t in [1e-8, 0.1, 0.7, 1.5, 2.0, 3.0, 4.0, 5.0] {
+            for t in [1e-8, 0.1, 0.7, 1.5, 2.0, 2.8, 3.2, 4.0, 5.0] {
                 let Some(z) = it.deviate(t) else { continue };
                 let (expanded, exact) = (normal::log_two_sided(z), it.tails(t).log_lower);
                 let error = (expanded - exact).abs();
@@ -249,16 +264,59 @@ mod tests {
             for p in [
                 1e-200_f64, 1e-30, 1e-9, 1e-4, 0.025, 0.1, 0.21, 0.4, 0.499_999,
             ] {
-                // The tail falls as t^-df: beyond, the square of t is no double.
-                if -p.ln() / df > 340.0 {
+                let t = it.isf(p).unwrap();
+                // The tail falls as t^-df: beyond, t is no double.
+                if t.is_infinite() {
+                    assert!(-p.ln() / df > 700.0, "df {df}, p {p}");
                     continue;
                 }
-                let t = it.isf(p).unwrap();
                 let found = log_sf(t, df).unwrap();
                 let error = (found - p.ln()).abs() / p.ln().abs().max(1.0);
                 // Near the middle a last digit of t is one of 1/2 - p.
                 assert!(error <= 1e-12, "df {df}, p {p}: {error:e}");
             }
+        }
+    }
+
+    #[test]
+    fn where_the_square_of_t_is_no_double_tails_and_quantiles_go_on() {
+        // With one degree of freedom it is Cauchy's distribution, whose upper tail at t is 1 / (pi t).
+        let cauchy = StudentT { df: 1.0 };
+        for t in [1e20, 1e160, 1e300] {
+            let p = 1.0 / (std::f64::consts::PI * t);
+            assert!(
+                (cauchy.sf(t) / p - 1.0).abs() < 1e-12,
+                "t {t}: {:e}",
+                cauchy.sf(t)
+            );
+            let found = cauchy.isf(p).unwrap();
+            assert!((found / t - 1.0).abs() < 1e-12, "t {t}: {found:e}");
+        }
+        // With two it is 1 / (2 t^2), and where that is 0 its logarithm goes on.
+        let two = log_sf(1e200, 2.0).unwrap();
+        let expected = -(std::f64::consts::LN_2 + 2.0 * 1e200_f64.ln());
+        assert!((two / expected - 1.0).abs() < 1e-14, "{two}");
+        // Beyond all doubles.
+        assert_eq!(isf(1e-300, 0.01), Ok(f64::INFINITY));
+        assert_eq!(isf(1.0 - 1e-16, 0.01), Ok(f64::NEG_INFINITY));
+        assert_eq!(sf(f64::INFINITY, 3.0), Ok(0.0));
+        assert_eq!(sf(f64::NEG_INFINITY, 3.0), Ok(1.0));
+        let slow = sf(f64::MAX, 1e-3).unwrap().ln();
+        assert!((slow + 1.407_076_507_340_150_1).abs() < 1e-12, "{slow}");
+    }
+
+    #[test]
+    fn the_far_form_and_the_incomplete_beta_agree_where_one_takes_over_from_the_other() {
+        for df in [0.1, 0.7, 1.0, 2.0, 3.5, 9.0, 49.9] {
+            let it = StudentT { df };
+            let t = (0.5 * (FAR + df.ln())).exp();
+            let (x, y) = it.parts(t);
+            let near = beta::tails(0.5 * df, 0.5, x, y).log_lower;
+            let far = -0.5 * df * FAR - it.log_far();
+            assert!(
+                (near - far).abs() <= 1e-13 * near.abs().max(1.0),
+                "df {df}: {near} {far}"
+            );
         }
     }
 }
