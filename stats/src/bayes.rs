@@ -40,11 +40,7 @@ pub struct Comparison {
 /// # Errors
 /// What the quadrature of the ranks refuses.
 pub fn compare(a: &Beta, b: &Beta) -> Result<Comparison> {
-    let arms = [a, b].map(|arm| thompson::Beta {
-        alpha: arm.a(),
-        beta: arm.b(),
-    });
-    let best = thompson::beta(&arms)?.best;
+    let best = thompson::beta(&[*a, *b])?.best;
     let [a_beats_b, b_beats_a] = best.as_slice() else {
         return Err(StatsError::EmptyInput {
             input: "posteriors",

@@ -42,7 +42,6 @@ pub mod distribution;
 pub mod drift;
 mod error;
 pub mod fixed;
-mod log_concave;
 pub mod many;
 pub mod moments;
 pub mod plan;

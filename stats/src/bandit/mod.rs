@@ -7,6 +7,7 @@
 pub mod epsilon_greedy;
 pub mod floor;
 pub mod lin_ucb;
+mod log_concave;
 pub mod off_policy;
 pub mod thompson;
 pub mod ucb;

@@ -2,18 +2,10 @@
 //! posteriors of shares and normal posteriors of means; and top-two Thompson sampling (Russo 2016), which goes on
 //! comparing the best arm with the one that may be better.
 
-use crate::log_concave::{BetaLogit, CUTS, LogConcave, reach};
+use super::log_concave::{BetaLogit, CUTS, LogConcave, reach};
+use crate::distribution::Beta;
 use crate::quadrature::{self, NODES, ORDER};
 use crate::{Result, check};
-
-/// A Beta distribution of a share.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Beta {
-    /// Successes, with the prior's.
-    pub alpha: f64,
-    /// Failures, with the prior's.
-    pub beta: f64,
-}
 
 /// A normal distribution of a mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,52 +40,13 @@ impl Ranks {
     }
 }
 
-impl Beta {
-    /// The posterior after this many pulls and successes.
-    ///
-    /// # Errors
-    /// `NonFiniteInput`; `OutOfRange` for a prior that is not positive, or more successes than pulls.
-    pub fn after(&self, pulls: f64, successes: f64) -> Result<Self> {
-        check::finite([
-            ("prior_a", self.alpha),
-            ("prior_b", self.beta),
-            ("pulls", pulls),
-            ("successes", successes),
-        ])?;
-        check::positive("prior_a", self.alpha)?;
-        check::positive("prior_b", self.beta)?;
-        check::range(
-            "successes",
-            (0.0..=pulls).contains(&successes),
-            "from 0 to the pulls",
-        )?;
-        Ok(Self {
-            alpha: self.alpha + successes,
-            beta: self.beta + (pulls - successes),
-        })
-    }
-}
-
-/// The ranks of arms with Beta posteriors. Relative error 1e-10, absolute 1e-14.
+/// The ranks of arms with Beta posteriors of their shares. Relative error 1e-10, absolute 1e-14.
 ///
 /// # Errors
-/// `NonFiniteInput`, `EmptyInput`, `OutOfRange` for a parameter that is not positive.
+/// `EmptyInput`.
 pub fn beta(arms: &[Beta]) -> Result<Ranks> {
-    for arm in arms {
-        check::finite([("alpha", arm.alpha), ("beta", arm.beta)])?;
-    }
     check::not_empty("arms", arms)?;
-    for arm in arms {
-        check::positive("alpha", arm.alpha)?;
-        check::positive("beta", arm.beta)?;
-    }
-    let in_logits: Vec<BetaLogit> = arms
-        .iter()
-        .map(|arm| BetaLogit {
-            alpha: arm.alpha,
-            beta: arm.beta,
-        })
-        .collect();
+    let in_logits: Vec<BetaLogit> = arms.iter().map(BetaLogit::from).collect();
     Ok(ranks(&in_logits))
 }
 
@@ -272,41 +225,18 @@ mod tests {
 
     #[test]
     fn two_uniform_shares_are_alike_and_a_dominated_arm_has_nothing() {
-        let flat = Beta {
-            alpha: 1.0,
-            beta: 1.0,
-        };
+        let flat = Beta::new(1.0, 1.0).unwrap();
         let found = beta(&[flat, flat]).unwrap();
         assert!((found.best[0] - 0.5).abs() < 1e-14, "{found:?}");
-        let sure = Beta {
-            alpha: 9e8,
-            beta: 1e8,
-        };
-        let found = beta(&[
-            sure,
-            Beta {
-                alpha: 1e8,
-                beta: 9e8,
-            },
-        ])
-        .unwrap();
+        let sure = Beta::new(9e8, 1e8).unwrap();
+        let found = beta(&[sure, Beta::new(1e8, 9e8).unwrap()]).unwrap();
         assert_eq!(found.best, [1.0, 0.0]);
     }
 
     #[test]
     fn beta_against_uniform_is_its_mean() {
         // P(X > U) = E(X).
-        let found = beta(&[
-            Beta {
-                alpha: 0.02,
-                beta: 0.5,
-            },
-            Beta {
-                alpha: 1.0,
-                beta: 1.0,
-            },
-        ])
-        .unwrap();
+        let found = beta(&[Beta::new(0.02, 0.5).unwrap(), Beta::new(1.0, 1.0).unwrap()]).unwrap();
         assert!((found.best[0] - 0.02 / 0.52).abs() < 1e-12, "{found:?}");
     }
 

@@ -204,3 +204,19 @@ impl Beta {
         Ok(1.0 / (1.0 + (-logit).exp()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uniform_tail_is_its_point() {
+        for x in [1e-6_f64, 0.25, 0.5, 0.75] {
+            let below = tails(1.0, 1.0, x, 1.0 - x).log_lower;
+            assert!(
+                (below - x.ln()).abs() < 1e-14 * x.ln().abs(),
+                "at {x}: {below}"
+            );
+        }
+    }
+}

@@ -78,19 +78,23 @@ impl ChiSquared {
     }
 
     fn tails(&self, x: f64) -> Tails {
-        let (a, x) = (0.5 * self.df, 0.5 * x);
-        if x <= 0.0 {
-            return Tails::from_log(f64::NEG_INFINITY, true);
-        }
-        if x.is_infinite() {
-            return Tails::from_log(f64::NEG_INFINITY, false);
-        }
-        let prefactor = log_prefactor(a, x);
-        if x < a + 1.0 {
-            Tails::from_log(prefactor + series(a, x).ln(), true)
-        } else {
-            Tails::from_log(prefactor + fraction(a, x).ln(), false)
-        }
+        gamma_tails(0.5 * self.df, 0.5 * x)
+    }
+}
+
+/// P(a, x) and Q(a, x) for a > 0.
+pub(crate) fn gamma_tails(a: f64, x: f64) -> Tails {
+    if x <= 0.0 {
+        return Tails::from_log(f64::NEG_INFINITY, true);
+    }
+    if x.is_infinite() {
+        return Tails::from_log(f64::NEG_INFINITY, false);
+    }
+    let prefactor = log_prefactor(a, x);
+    if x < a + 1.0 {
+        Tails::from_log(prefactor + series(a, x).ln(), true)
+    } else {
+        Tails::from_log(prefactor + fraction(a, x).ln(), false)
     }
 }
 
@@ -134,4 +138,24 @@ fn fraction(a: f64, x: f64) -> f64 {
         }
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_of_a_gamma_of_shape_one_are_exponentials() {
+        for x in [1e-9_f64, 0.3, 1.0, 5.0, 300.0] {
+            let tails = gamma_tails(1.0, x);
+            let above = tails.log_upper;
+            assert!((above + x).abs() <= 1e-13 * (1.0 + x), "at {x}: {above}");
+            let below = tails.log_lower;
+            let exact = (-(-x).exp_m1()).ln();
+            assert!(
+                (below - exact).abs() < 1e-13 * exact.abs().max(1.0),
+                "at {x}: {below}"
+            );
+        }
+    }
 }

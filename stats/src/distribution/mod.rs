@@ -13,7 +13,9 @@ mod stirling;
 pub mod student_t;
 
 pub use beta::Beta;
+pub(crate) use beta::tails as beta_tails;
 pub use chi_squared::ChiSquared;
+pub(crate) use chi_squared::gamma_tails;
 pub(crate) use hypergeometric::log_hypergeometric;
 pub(crate) use stirling::log_gamma_ratio;
 pub use student_t::StudentT;

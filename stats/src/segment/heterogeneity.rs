@@ -1,7 +1,7 @@
 //! Whether an effect differs between the segments of an attribute (Cochran's Q), corrected for how many attributes were
 //! asked about (Holm).
 
-use crate::log_concave::{GammaLog, log_share};
+use crate::distribution::ChiSquared;
 use crate::sequential::msprt::Estimate;
 use crate::{Result, StatsError, check, many};
 
@@ -73,16 +73,7 @@ fn of_segments(segments: &[Estimate]) -> Result<Heterogeneity> {
         .map(|segment| (segment.value - pooled).powi(2) / segment.variance)
         .sum();
     let degrees_of_freedom = segments.len() as f64 - 1.0;
-    let tail = || {
-        log_share(
-            &GammaLog {
-                shape: 0.5 * degrees_of_freedom,
-            },
-            (0.5 * q).ln(),
-            true,
-        )
-    };
-    let log_p = if q > 0.0 { tail() } else { 0.0 };
+    let log_p = ChiSquared::new(degrees_of_freedom)?.log_sf(q);
     let excess = if q > 0.0 {
         (1.0 - degrees_of_freedom / q).max(0.0)
     } else {

@@ -2,8 +2,7 @@
 //! exponential supermartingales (normal, gamma-exponential, gamma-Poisson, beta-binomial) and polynomial stitching, in
 //! the parametrisation of their package confseq; and the confidence sequence of a share that follows.
 
-use crate::distribution::normal;
-use crate::log_concave::{BetaLogit, GammaLog, log_share};
+use crate::distribution::{beta_tails, gamma_tails, normal};
 use crate::{Result, StatsError, check};
 
 /// A mixture, tuned to be tightest around an intrinsic time.
@@ -145,13 +144,14 @@ impl Mixture {
             Kind::BetaBinomial { g, h, one_sided } => {
                 let sum = g + h;
                 let log_beta = |a: f64, b: f64| {
+                    if a.min(b) <= 0.0 {
+                        return f64::NAN;
+                    }
                     let whole = libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b);
-                    let cut = if one_sided {
-                        log_share(&BetaLogit { alpha: a, beta: b }, (h / g).ln(), false)
-                    } else {
-                        0.0
-                    };
-                    whole + cut
+                    match one_sided {
+                        true => whole + beta_tails(a, b, h / sum, g / sum).log_lower,
+                        false => whole,
+                    }
                 };
                 v / (g * h) * sum.ln()
                     - (v + h * s) / (h * sum) * g.ln()
@@ -198,9 +198,17 @@ fn leading(a: f64, above: bool) -> f64 {
     a * a.ln() - libm::lgamma(a) - gamma_share(a, a, above)
 }
 
-/// ln of the regularised incomplete gamma function P(shape, x), or Q.
+/// ln of the regularised incomplete gamma function P(shape, x), or Q; no number where the shape is none.
 fn gamma_share(shape: f64, x: f64, above: bool) -> f64 {
-    log_share(&GammaLog { shape }, x.ln(), above)
+    if shape <= 0.0 {
+        return f64::NAN;
+    }
+    let tails = gamma_tails(shape, x);
+    if above {
+        tails.log_upper
+    } else {
+        tails.log_lower
+    }
 }
 
 /// The point between `low` and `high` up to which `below` is so.

@@ -1,6 +1,7 @@
 //! Cases of `bandits.json`.
 
 use watershed_stats::bandit::{Arm, epsilon_greedy, floor, lin_ucb::LinUcb, thompson, ucb};
+use watershed_stats::bayes;
 
 use crate::compare::Outcome;
 use crate::fields;
@@ -75,21 +76,18 @@ fn linucb(inputs: &Inputs) -> Outcome {
 }
 
 fn thompson_beta(inputs: &Inputs) -> Outcome {
-    let prior = thompson::Beta {
-        alpha: inputs.number("prior_a"),
-        beta: inputs.number("prior_b"),
-    };
+    let (a, b) = (inputs.number("prior_a"), inputs.number("prior_b"));
     let posteriors = inputs
         .numbers("pulls")
         .into_iter()
         .zip(inputs.numbers("successes"))
-        .map(|(pulls, successes)| prior.after(pulls, successes))
+        .map(|(pulls, successes)| bayes::posterior(successes, pulls, a, b))
         .collect::<watershed_stats::Result<Vec<_>>>()?;
     let best = thompson::beta(&posteriors)?.best;
     let weights = floor::floored(&best, inputs.number("floor"))?;
     let posteriors: Vec<Vec<f64>> = posteriors
         .iter()
-        .map(|posterior| vec![posterior.alpha, posterior.beta])
+        .map(|posterior| vec![posterior.a(), posterior.b()])
         .collect();
     fields![
         ("posteriors", posteriors),

@@ -50,11 +50,8 @@ fn best(inputs: &Inputs) -> Outcome {
     let arms: Vec<_> = inputs
         .rows("posteriors")
         .iter()
-        .map(|shapes| thompson::Beta {
-            alpha: shapes[0],
-            beta: shapes[1],
-        })
-        .collect();
+        .map(|shapes| Beta::new(shapes[0], shapes[1]))
+        .collect::<watershed_stats::Result<_>>()?;
     fields![("prob_best", thompson::beta(&arms)?.best)]
 }
 

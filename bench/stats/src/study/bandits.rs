@@ -6,8 +6,10 @@ use crate::plot::{Plot, Series};
 use crate::report::{Study, percent, range};
 use rand_distr::Distribution as _;
 use watershed_stats::bandit::off_policy::{Decision, Weighting, effect};
-use watershed_stats::bandit::thompson::{self, Beta};
+use watershed_stats::bandit::thompson;
 use watershed_stats::bandit::{Arm, epsilon_greedy, floor, ucb};
+use watershed_stats::bayes;
+use watershed_stats::distribution::Beta;
 
 const ARMS: [f64; 3] = [0.5, 0.45, 0.35];
 const HORIZON: usize = 20_000;
@@ -269,11 +271,8 @@ fn batches(draws: &mut Draws) -> anyhow::Result<Vec<Decision>> {
     for _ in 0..BATCHES {
         let posteriors: Vec<Beta> = arms
             .iter()
-            .map(|arm| Beta {
-                alpha: 1.0 + arm.reward,
-                beta: 1.0 + arm.pulls - arm.reward,
-            })
-            .collect();
+            .map(|arm| bayes::posterior(arm.reward, arm.pulls, 1.0, 1.0))
+            .collect::<watershed_stats::Result<_>>()?;
         let probabilities = floor::floored(&thompson::beta(&posteriors)?.best, 0.05)?;
         let expected: Vec<f64> = arms.iter().map(|arm| arm.mean().unwrap_or(0.5)).collect();
         for _ in 0..BATCH {
