@@ -94,7 +94,11 @@ pub(crate) fn tails(a: f64, b: f64, x: f64, y: f64) -> Tails {
     if y <= 0.0 {
         return Tails::from_log(f64::NEG_INFINITY, false);
     }
-    let prefactor = log_prefactor(a, b, x, y);
+    tails_over(log_prefactor(a, b, x, y), (a, b), (x, y))
+}
+
+/// The same inside of (0, 1), where the logarithm of the prefactor is known.
+pub(crate) fn tails_over(prefactor: f64, (a, b): (f64, f64), (x, y): (f64, f64)) -> Tails {
     if a * y >= b * x {
         Tails::from_log(prefactor + fraction(a, b, x, y).ln(), true)
     } else {

@@ -13,6 +13,8 @@ const MIDDLING: (f64, f64) = (16.0, 0.5);
 /// The same of the first few terms, off by at most 1e-13.
 const LARGE: (f64, f64) = (50.0, 0.3);
 const FEW: usize = 4;
+/// From how many degrees of freedom on all terms are a better start than a few.
+const BETTER: f64 = 8.0;
 /// The logarithm of t^2 / df from which on the tail is the first term of the incomplete beta function's series in
 /// df / t^2: the second is smaller by as much.
 const FAR: f64 = 40.0;
@@ -99,7 +101,12 @@ impl StudentT {
         if self.is_within(MIDDLING, s) {
             return Ok(from(from_normal::<TERMS>(z, e)));
         }
-        self.by_steps(p, z, from(from_normal::<FEW>(z, e)))
+        // Below, more terms make it worse.
+        let start = match self.df >= BETTER {
+            true => from_normal::<TERMS>(z, e),
+            false => from_normal::<FEW>(z, e),
+        };
+        self.by_steps(p, z, from(start))
     }
 
     /// Newton's steps from the expansion, or where it is of no use from the normal deviate. In ln t the logarithm of the
@@ -117,14 +124,13 @@ impl StudentT {
         // A step that begins where the tail is flat may go too far at first: what is beyond is found otherwise.
         let farthest = 0.5 * (FAR + self.df.ln());
         for _ in 0..200 {
-            let t = log_t.exp();
-            let tails = self.tails(t);
+            let (prefactor, tails) = self.near(log_t.exp());
             let value = if centre {
                 tails.log_upper
             } else {
                 tails.log_lower
             };
-            let slope = 2.0 * (self.log_prefactor(t) - value).exp();
+            let slope = 2.0 * (prefactor - value).exp();
             let step = (value - target) / if centre { -slope } else { slope };
             if !step.is_finite() {
                 return Err(StatsError::NoSolution {
@@ -133,7 +139,7 @@ impl StudentT {
             }
             log_t = (log_t + step).min(farthest);
             // The next step would be as small as this one's square.
-            if step.abs() <= 1e-9 {
+            if step.abs() <= 1e-7 {
                 break;
             }
         }
@@ -170,8 +176,21 @@ impl StudentT {
         if log_square > FAR {
             return beta::Tails::from_log(-0.5 * self.df * log_square - self.log_far(), true);
         }
+        self.near(t).1
+    }
+
+    /// ln of t times the density, and the tails, where t is not far out.
+    fn near(&self, t: f64) -> (f64, beta::Tails) {
         let (x, y) = self.parts(t);
-        beta::tails(0.5 * self.df, 0.5, x, y)
+        let (a, b) = (0.5 * self.df, 0.5);
+        if y <= 0.0 {
+            return (
+                f64::NEG_INFINITY,
+                beta::Tails::from_log(f64::NEG_INFINITY, false),
+            );
+        }
+        let prefactor = beta::log_prefactor(a, b, x, y);
+        (prefactor, beta::tails_over(prefactor, (a, b), (x, y)))
     }
 
     /// ln(a B(a, 1/2)) for a = df / 2: far out the tail is x^a over that, with x = df / t^2.
@@ -183,12 +202,6 @@ impl StudentT {
     /// ln(t^2 / df) where the tail has this logarithm, if it is far out.
     fn far_log_square(&self, log_tail: f64) -> f64 {
         -2.0 * (log_tail + self.log_far()) / self.df
-    }
-
-    /// ln of t times the density.
-    fn log_prefactor(&self, t: f64) -> f64 {
-        let (x, y) = self.parts(t);
-        beta::log_prefactor(0.5 * self.df, 0.5, x, y)
     }
 }
 
