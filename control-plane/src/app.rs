@@ -37,7 +37,7 @@ use crate::replicas;
 use crate::resources::Settings;
 use crate::schedule::driver::Driver;
 use crate::store::Store;
-use crate::tls::{FleetRule, Incoming, RemoteAddress, Security, TlsFiles};
+use crate::tls::{self, FleetRule, Incoming, RemoteAddress, Security, TlsFiles};
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -186,8 +186,8 @@ pub async fn serve(
         XdsSecurity::Plaintext => Security::Plaintext,
         XdsSecurity::Mutual(files, rules) => secure(Some(files), rules.into(), &metrics).await?,
     };
-    let api = bind(config.api.api_address).await?;
-    let xds = bind(config.xds.xds_address).await?;
+    let api = bind(config.api.api_address)?;
+    let xds = bind(config.xds.xds_address)?;
     let addresses = (api.local_addr()?, xds.local_addr()?);
     warn_of_plaintext(addresses, (&api_security, &xds_security));
     let evidence_database = config.evidence.target(&config.store);
@@ -369,10 +369,8 @@ fn warn_of_plaintext((api, xds): (SocketAddr, SocketAddr), security: (&Security,
     }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listen on {address}"))
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    tls::listen(address).with_context(|| format!("listen on {address}"))
 }
 
 /// Written beside and renamed, so that whoever waits for it never reads a part.

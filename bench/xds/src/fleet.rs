@@ -181,7 +181,9 @@ impl Fleet {
         }
     }
 
-    fn standing(&self) -> String {
+    /// The same for people, with the first fault that there was.
+    #[must_use]
+    pub fn standing(&self) -> String {
         let fault = lock(&self.tally.fault).clone();
         format!("{:?}, first fault {fault:?}", self.counts())
     }

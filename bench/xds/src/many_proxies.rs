@@ -1,6 +1,7 @@
 //! One small model and many proxies: how long a change of weights takes to the last of them, what a proxy
 //! costs the control plane in memory, and what happens when all reconnect at once.
 
+use anyhow::Context as _;
 use crate::documents::{self, EXPERIMENT, weights};
 use crate::fleet::{Counts, Fleet};
 use crate::server::{Programs, Server};
@@ -135,7 +136,8 @@ async fn storm(
     let (before, used) = (fleet.counts(), server.processor_time()?);
     let began = fleet.reconnect().await?;
     let streams_ms = milliseconds(began.elapsed());
-    server.api.until_acknowledged(EXPERIMENT, proxies).await?;
+    let settled = server.api.until_acknowledged(EXPERIMENT, proxies).await;
+    settled.with_context(|| fleet.standing())?;
     let settled_ms = milliseconds(began.elapsed());
     let sent = fleet.counts().since(before);
     let control_plane_s = (server.processor_time()? - used).as_secs_f64();

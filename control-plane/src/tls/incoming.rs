@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 
@@ -25,6 +25,25 @@ const HANDSHAKES: usize = 1_024;
 const READY: usize = 64;
 /// How long nothing is accepted after that failed, as it does when there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that may wait in the kernel's queue, if it has room for as many: when all proxies connect anew at
+/// once, whoever finds the queue full waits for a second or is turned away.
+const WAITING: u32 = 65_535;
+
+/// Listens on `address`.
+///
+/// # Errors
+/// The address is taken or not ours.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A port that the last process left a moment ago.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
 
 /// What is asked of whoever connects, and shown to them.
 #[derive(Clone)]
@@ -166,4 +185,42 @@ async fn secure(
         },
     };
     Some(Connection::tls(stream, peer, from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many the kernel lets wait, where it says so.
+    fn allowed() -> usize {
+        let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    }
+
+    #[tokio::test]
+    async fn many_clients_are_connected_at_once_before_any_of_them_is_accepted() {
+        const CLIENTS: usize = 1_000;
+        if allowed() < CLIENTS {
+            println!("skipped: the system lets no {CLIENTS} connections wait (net.core.somaxconn)");
+            return;
+        }
+        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let client = TcpStream::connect(address);
+            let connected = tokio::time::timeout(Duration::from_secs(60), client).await;
+            clients.push(connected.expect("there is room in the queue").unwrap());
+        }
+        listener.accept().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_an_error() {
+        let first = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let taken = listen(first.local_addr().unwrap()).unwrap_err();
+        assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+        let local = listen("[::1]:0".parse().unwrap());
+        assert!(local.is_ok() || local.unwrap_err().kind() != std::io::ErrorKind::InvalidInput);
+    }
 }

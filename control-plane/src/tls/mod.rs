@@ -10,4 +10,4 @@ mod incoming;
 pub use connection::Connection;
 pub use files::{Newest, TlsError, TlsFiles};
 pub use fleet_rule::{BadFleetRule, FleetRule};
-pub use incoming::{Incoming, RemoteAddress, Security};
+pub use incoming::{Incoming, RemoteAddress, Security, listen};
