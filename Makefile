@@ -33,6 +33,7 @@ test: ## set up, build, run every test, and end with "N passed, N failed"
 	@setup/packages.sh kubernetes "Kubernetes' schemas" 10
 	@setup/packages.sh clickhouse "ClickHouse's engine" 9
 	@setup/postgres.sh
+	@setup/nats.sh
 	@python3 tests/run.py $(CARGO_FLAGS)
 
 lint: setup ## check format, lints and licences

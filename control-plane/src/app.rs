@@ -144,7 +144,9 @@ fn completion(shell: Shell) -> String {
 
 /// Sends logs to standard error; `RUST_LOG` chooses which.
 pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env();
+    // What NATS's client does about a connection is told by us, once an outage.
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info,async_nats=off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
@@ -224,6 +226,11 @@ pub async fn serve(
     let desk = Desk::new(Arc::clone(&evidence.store), evidence.units.clone(), writer);
     state.evidence = Some(Arc::new(desk));
     let leads = join(&config.store, &state, &stopping)?;
+    if let Some(target) = config.exposures.target(config.evidence.retention().raw) {
+        tracing::info!(nats = %target.servers, stream = %target.stream, "exposures are published");
+        let metrics = Arc::clone(&metrics);
+        evidence.publish(target, metrics, leads.clone(), (clock::now, &stopping));
+    }
     let schedule = Driver::new(Arc::clone(&state.control), clock::now).run(leads);
     let router = api::router(state).into_make_service_with_connect_info::<RemoteAddress>();
     let api = Incoming::new(api, api_security)?;

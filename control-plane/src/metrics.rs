@@ -3,9 +3,11 @@
 
 mod bounded;
 mod evidence;
+mod exposures;
 mod telemetry;
 mod traffic;
 
+pub use exposures::Exposures;
 pub use traffic::Traffic;
 
 use evidence::PipelineCounters;
@@ -43,6 +45,7 @@ pub struct Metrics {
     telemetry: Telemetry,
     traffic: Traffic,
     pipeline: PipelineCounters,
+    exposures: Exposures,
     leader: Gauge,
 }
 
@@ -104,6 +107,7 @@ impl Metrics {
             telemetry: Telemetry::default(),
             traffic: Traffic::default(),
             pipeline: PipelineCounters::default(),
+            exposures: Exposures::default(),
             leader: Gauge::default(),
         };
         metrics.register();
@@ -138,6 +142,7 @@ impl Metrics {
         self.telemetry.register(registry);
         self.traffic.register(registry);
         registry.register_collector(Box::new(self.pipeline.clone()));
+        self.exposures.register(registry);
         let leader = self.leader.clone();
         registry.register("leader", "Whether this replica does timed work", leader);
     }
@@ -225,6 +230,12 @@ impl Metrics {
     #[must_use]
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
+    }
+
+    /// How exposures go out to others.
+    #[must_use]
+    pub fn exposures(&self) -> &Exposures {
+        &self.exposures
     }
 
     /// From now on tells what `pipeline` counts, too.

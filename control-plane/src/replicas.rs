@@ -41,12 +41,32 @@ async fn keep_up(control: &Control, poll: Duration, wake: &Notify) {
 #[derive(Debug, Default)]
 pub(crate) struct Outage(bool);
 
+/// What there is to tell of an attempt.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum News<E> {
+    /// An outage began, with this fault.
+    Began(E),
+    /// It is over.
+    Ended,
+}
+
 impl Outage {
     /// The fault with which an outage began, where this attempt is its first.
     pub(crate) fn began<E>(&mut self, attempt: Result<(), E>) -> Option<E> {
-        let fault = attempt.err();
-        let was_there = std::mem::replace(&mut self.0, fault.is_some());
-        fault.filter(|_| !was_there)
+        match self.news(attempt) {
+            Some(News::Began(fault)) => Some(fault),
+            Some(News::Ended) | None => None,
+        }
+    }
+
+    /// What this attempt brought that the one before it did not.
+    pub(crate) fn news<E>(&mut self, attempt: Result<(), E>) -> Option<News<E>> {
+        let was_there = std::mem::replace(&mut self.0, attempt.is_err());
+        match attempt {
+            Err(fault) if !was_there => Some(News::Began(fault)),
+            Ok(()) if was_there => Some(News::Ended),
+            Err(_) | Ok(()) => None,
+        }
     }
 }
 

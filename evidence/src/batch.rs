@@ -50,15 +50,7 @@ pub struct BatchBuilder {
 impl BatchBuilder {
     /// Adds an exposure. Whether `recent` did not know it; otherwise it is left out.
     pub fn push(&mut self, exposure: &Exposure, recent: &mut Recent) -> bool {
-        let execution = &exposure.execution;
-        let identity = (
-            &execution.proxy,
-            execution.time,
-            &execution.request_id,
-            &exposure.experiment,
-            exposure.unit.key,
-        );
-        if !recent.is_new(fingerprint(identity)) {
+        if !recent.is_new(fingerprint(exposure.identity())) {
             return false;
         }
         if let Some(block) = self.blocks.get_mut(&exposure.experiment) {

@@ -23,8 +23,8 @@ use crate::Micros;
 use crate::batch::Batch;
 use crate::measure::Measures;
 use crate::store::{
-    Appended, EvidenceStore, Folded, Forgotten, Minute, Page, Retained, Retention, Scan, Span,
-    StoreError, Sufficient, Summary, UnitRecord,
+    Appended, Cursor, EvidenceStore, Folded, Forgotten, Minute, Page, Retained, Retention, Scan,
+    Span, StoreError, Sufficient, Summary, UnitRecord,
 };
 use crate::unit::UnitKey;
 use answers::Asked;
@@ -130,6 +130,11 @@ impl ClickHouseStore {
     }
 }
 
+/// Under which name a reader's place is a setting.
+fn bookmark(reader: &str) -> String {
+    format!("bookmark {reader}")
+}
+
 #[async_trait]
 impl EvidenceStore for ClickHouseStore {
     async fn append(&self, batch: &Batch) -> Result<Appended, StoreError> {
@@ -171,6 +176,24 @@ impl EvidenceStore for ClickHouseStore {
 
     async fn exposures(&self, scan: &Scan) -> Result<Page, StoreError> {
         log::exposures(&self.0.client, &self.0.tables, scan).await
+    }
+
+    async fn bookmark(&self, reader: &str) -> Result<Cursor, StoreError> {
+        let name = bookmark(reader);
+        let Some(text) = self.setting(&name).await? else {
+            return Ok(Cursor::default());
+        };
+        text.parse().map(Cursor).map_err(|_| {
+            StoreError::Database(format!("table evidence_settings, {name}: not a place"))
+        })
+    }
+
+    async fn keep_bookmark(&self, reader: &str, place: Cursor) -> Result<(), StoreError> {
+        if self.bookmark(reader).await? >= place {
+            return Ok(());
+        }
+        self.keep_setting(&bookmark(reader), &place.0.to_string())
+            .await
     }
 
     async fn unit(&self, key: UnitKey) -> Result<Vec<UnitRecord>, StoreError> {

@@ -2,7 +2,7 @@
 //! alone; [`crate::entry`] makes them of access-log entries.
 
 use crate::Micros;
-use crate::unit::Unit;
+use crate::unit::{Unit, UnitKey};
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -43,6 +43,20 @@ fn shared<S: serde::Serializer>(
 }
 
 impl Exposure {
+    /// What makes it this exposure: two that agree in it are one that came twice. A client may send one
+    /// request identifier twice, but not to one proxy in the same microsecond.
+    #[must_use]
+    pub fn identity(&self) -> (&str, Micros, &str, &str, UnitKey) {
+        let ran = &self.execution;
+        (
+            &ran.proxy,
+            ran.time,
+            &ran.request_id,
+            &self.experiment,
+            self.unit.key,
+        )
+    }
+
     /// Whether an earlier hop chose the variant.
     #[must_use]
     pub fn inherited(&self) -> bool {

@@ -19,8 +19,8 @@ use crate::batch::Batch;
 use crate::fold::{Layout, Names};
 use crate::measure::Measures;
 use crate::store::{
-    Appended, EvidenceStore, Folded, Forgotten, Minute, Page, Retained, Retention, Scan, Span,
-    StoreError, Sufficient, Summary, UnitRecord,
+    Appended, Cursor, EvidenceStore, Folded, Forgotten, Minute, Page, Retained, Retention, Scan,
+    Span, StoreError, Sufficient, Summary, UnitRecord,
 };
 use crate::unit::UnitKey;
 use async_trait::async_trait;
@@ -100,7 +100,8 @@ impl PostgresStore {
 
 /// Two replicas that start at once may make the same table: one of them is told that it is there.
 async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('evidence_schema') IS NOT NULL")
+    // The table that came last: what has no number is there as soon as all tables are.
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('evidence_bookmarks') IS NOT NULL")
         .fetch_one(pool)
         .await?;
     if !there {
@@ -193,6 +194,14 @@ impl EvidenceStore for PostgresStore {
 
     async fn exposures(&self, scan: &Scan) -> Result<Page, StoreError> {
         patiently(log::exposures(self.pool(), scan)).await
+    }
+
+    async fn bookmark(&self, reader: &str) -> Result<Cursor, StoreError> {
+        patiently(log::bookmark(self.pool(), reader)).await
+    }
+
+    async fn keep_bookmark(&self, reader: &str, place: Cursor) -> Result<(), StoreError> {
+        patiently(log::keep_bookmark(self.pool(), reader, place)).await
     }
 
     async fn unit(&self, key: UnitKey) -> Result<Vec<UnitRecord>, StoreError> {

@@ -13,8 +13,8 @@ use crate::fold::{Deltas, Layout, Names};
 use crate::measure::Measures;
 use crate::outcomes;
 use crate::store::{
-    Appended, EvidenceStore, Folded, Forgotten, Minute, Page, Retained, Retention, Scan, Span,
-    StoreError, Sufficient, Summary, UnitRecord,
+    Appended, Cursor, EvidenceStore, Folded, Forgotten, Minute, Page, Retained, Retention, Scan,
+    Span, StoreError, Sufficient, Summary, UnitRecord,
 };
 use crate::unit::UnitKey;
 use crate::{Micros, block::OpenBlock};
@@ -263,6 +263,18 @@ impl EvidenceStore for SqliteStore {
     async fn exposures(&self, scan: &Scan) -> Result<Page, StoreError> {
         let scan = scan.clone();
         self.blocking(move |it| log::exposures(&hold(&it.reader), &scan))
+            .await
+    }
+
+    async fn bookmark(&self, reader: &str) -> Result<Cursor, StoreError> {
+        let reader = reader.to_owned();
+        self.blocking(move |it| log::bookmark(&hold(&it.reader), &reader))
+            .await
+    }
+
+    async fn keep_bookmark(&self, reader: &str, place: Cursor) -> Result<(), StoreError> {
+        let reader = reader.to_owned();
+        self.blocking(move |it| log::keep_bookmark(&hold(&it.log), &reader, place))
             .await
     }
 

@@ -52,6 +52,13 @@ pub trait EvidenceStore: Debug + Send + Sync {
     /// A page of raw exposures in the order that they were kept in.
     async fn exposures(&self, scan: &Scan) -> Result<Page, StoreError>;
 
+    /// Where a reader of raw exposures goes on; the beginning where it never kept a place.
+    async fn bookmark(&self, reader: &str) -> Result<Cursor, StoreError>;
+
+    /// Keeps the place after which a reader of raw exposures goes on; on disk when this returns. One that is
+    /// before what was kept is left alone.
+    async fn keep_bookmark(&self, reader: &str, place: Cursor) -> Result<(), StoreError>;
+
     /// All that is known of a unit, for each experiment.
     async fn unit(&self, key: UnitKey) -> Result<Vec<UnitRecord>, StoreError>;
 

@@ -1,5 +1,5 @@
 //! Processes that tests start, whatever crate the test is in: ports that nobody else gets, children
-//! that never outlive their test, and a PostgreSQL or ClickHouse of one's own. Knows nothing of Watershed; the
+//! that never outlive their test, and a PostgreSQL, ClickHouse or NATS of one's own. Knows nothing of Watershed; the
 //! control plane, Envoy and the stories are `tests/`'s.
 //!
 //! The harness panics where it can't go on: it is only ever used inside a test, and a panic is how a
@@ -14,10 +14,12 @@
 )]
 
 mod clickhouse;
+mod nats;
 mod port;
 mod postgres;
 pub mod process;
 
 pub use clickhouse::ClickHouse;
+pub use nats::Nats;
 pub use port::Port;
 pub use postgres::{Durability, Postgres};

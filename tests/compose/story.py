@@ -27,9 +27,9 @@ GRAFANA = "grafana/grafana:11.6.1"
 LONG_RUNNING = {
     "stable-a", "candidate-b", "candidate-c", "control-plane", "envoy", "prometheus",
     "postgres", "replica-1", "replica-2", "envoy-replicated",
-    "clickhouse", "control-plane-clickhouse", "envoy-clickhouse",
+    "clickhouse", "control-plane-clickhouse", "envoy-clickhouse", "nats",
 }  # fmt: skip
-PROFILES = ("postgres", "clickhouse")
+PROFILES = ("postgres", "clickhouse", "nats")
 
 
 def free_port():
@@ -46,7 +46,11 @@ PORTS = {
         "CLICKHOUSE_API", "CLICKHOUSE_GATEWAY",
     )
 }  # fmt: skip
-ENVIRONMENT = os.environ | {f"WATERSHED_{name}_PORT": str(port) for name, port in PORTS.items()}
+ENVIRONMENT = (
+    os.environ
+    | {f"WATERSHED_{name}_PORT": str(port) for name, port in PORTS.items()}
+    | {"WATERSHED_EXPOSURES_NATS": "nats://nats"}
+)
 
 
 def output(command, check=True):
@@ -332,6 +336,25 @@ def exposed(api):
     return dict(Counter(dict((it["unit_key"], it["variant"]) for it in exposures).values()))
 
 
+def exposures_on_nats(api, gateway):
+    say("Exposures go to NATS, and what comes while it is away waits for it")
+    published = "watershed_exposures_published_total"
+
+    def on_stream():
+        text = compose("exec", "-T", "nats", "wget", "-q", "-O", "-", "http://127.0.0.1:8222/jsz")
+        return json.loads(text)["messages"]
+
+    eventually("exposures are published", lambda: api.counter(published) >= 100)
+    output(["docker", "kill", container("nats")])
+    before = api.counter(published)
+    for unit in UNITS[:100]:
+        gateway.ask(unit)
+    eventually("they wait", lambda: api.counter("watershed_exposures_behind_seconds") > 0)
+    compose("start", "nats")
+    eventually("they are published", lambda: api.counter(published) >= before + 100)
+    eventually("the stream has them", lambda: on_stream() >= before + 100)
+
+
 def dashboard():
     say("Prometheus takes every query of the dashboard")
     prometheus = Api(PORTS["PROMETHEUS"], "none")
@@ -390,6 +413,7 @@ def main():
         kill_a_replica(replicas, Gateway(PORTS["REPLICATED_GATEWAY"]))
         evidence(api, gateway)
         in_clickhouse(Api(PORTS["CLICKHOUSE_API"], key), Gateway(PORTS["CLICKHOUSE_GATEWAY"]))
+        exposures_on_nats(api, gateway)
         dashboard()
         grafana(with_grafana)
         say("A second start changes nothing: the secrets and what people changed stay")

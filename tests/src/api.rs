@@ -120,6 +120,27 @@ impl Api {
         .await
     }
 
+    /// All raw exposures of an experiment, page by page.
+    pub async fn exposures(&self, experiment: &str) -> Vec<Value> {
+        let mut all: Vec<Value> = Vec::new();
+        loop {
+            let cursor = all.last().map_or(0.into(), |it| it["cursor"].clone());
+            let path = format!("/v1/exposures?experiment={experiment}&cursor={cursor}");
+            let response = self.send(&Request::get(&path)).await;
+            let response = response.unwrap_or_else(|error| panic!("{path}: {error}"));
+            assert_eq!(response.status, 200, "{path}: {}", response.text());
+            let before = all.len();
+            let lines = response.text();
+            let lines = lines
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("a line is an object"));
+            all.extend(lines);
+            if all.len() == before {
+                return all;
+            }
+        }
+    }
+
     /// The sum of a counter of `/metrics` over all its labels.
     pub async fn metric(&self, name: &str) -> f64 {
         let response = self

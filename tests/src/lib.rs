@@ -35,4 +35,4 @@ pub use eventually::{PATIENCE, eventually, within};
 pub use stack::{Stack, documents};
 pub use standalone::Standalone;
 pub use upstream::Upstream;
-pub use watershed_harness::{ClickHouse, Durability, Port, Postgres, process};
+pub use watershed_harness::{ClickHouse, Durability, Nats, Port, Postgres, process};

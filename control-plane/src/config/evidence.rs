@@ -83,6 +83,14 @@ pub enum EvidenceDatabase {
     Server(EvidenceUrl),
 }
 
+impl EvidenceDatabase {
+    /// Whether replicas share it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
+}
+
 impl fmt::Display for EvidenceDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

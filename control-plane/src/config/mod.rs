@@ -3,6 +3,7 @@
 
 mod api;
 mod evidence;
+mod exposures;
 mod filter;
 mod store;
 mod telemetry;
@@ -10,6 +11,7 @@ mod xds;
 
 pub use api::{ApiConfig, ConfigError};
 pub use evidence::{EvidenceConfig, EvidenceDatabase, EvidenceUrl};
+pub use exposures::ExposuresConfig;
 pub use filter::FilterConfig;
 pub use store::StoreConfig;
 pub use telemetry::TelemetryConfig;
@@ -32,6 +34,9 @@ pub struct ServeConfig {
     /// Where evidence is kept.
     #[command(flatten)]
     pub evidence: EvidenceConfig,
+    /// Where raw exposures go besides.
+    #[command(flatten)]
+    pub exposures: ExposuresConfig,
     /// What proxies are told of the filter.
     #[command(flatten)]
     pub filter: FilterConfig,

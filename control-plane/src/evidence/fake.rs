@@ -23,6 +23,7 @@ pub(crate) struct Kept {
     pub(crate) summary: Mutex<Summary>,
     pub(crate) minutes: Mutex<Vec<Minute>>,
     pub(crate) exposures: Mutex<Vec<Exposure>>,
+    pub(crate) bookmarks: Mutex<BTreeMap<String, Cursor>>,
     pub(crate) forgotten: Mutex<Vec<UnitKey>>,
     pub(crate) is_gone: Mutex<bool>,
 }
@@ -114,6 +115,20 @@ impl EvidenceStore for Kept {
             next: Cursor(i64::try_from(all.len()).unwrap()),
             more: false,
         })
+    }
+
+    async fn bookmark(&self, reader: &str) -> Result<Cursor, StoreError> {
+        self.answers()?;
+        let bookmarks = self.bookmarks.lock().unwrap();
+        Ok(bookmarks.get(reader).copied().unwrap_or_default())
+    }
+
+    async fn keep_bookmark(&self, reader: &str, place: Cursor) -> Result<(), StoreError> {
+        self.answers()?;
+        let mut bookmarks = self.bookmarks.lock().unwrap();
+        let kept = bookmarks.entry(reader.to_owned()).or_default();
+        *kept = place.max(*kept);
+        Ok(())
     }
 
     async fn unit(&self, _: UnitKey) -> Result<Vec<UnitRecord>, StoreError> {

@@ -1,9 +1,11 @@
 //! Opening the evidence and keeping it going: the store, the pipeline into it, the catalog that follows
-//! the model, and the hourly removal of what is too old.
+//! the model, the hourly removal of what is too old, and who publishes exposures.
 
 use super::catalog;
+use super::jetstream::{Publisher, Target};
 use crate::clock::Clock;
 use crate::config::{EvidenceConfig, EvidenceDatabase, EvidenceUrl};
+use crate::metrics::Metrics;
 use crate::model::Model;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub struct Evidence {
     /// Writes units.
     pub units: UnitHasher,
     catalog: watch::Receiver<Arc<Catalog>>,
+    is_shared: bool,
 }
 
 impl Evidence {
@@ -70,8 +73,33 @@ impl Evidence {
             pipeline,
             units,
             catalog,
+            is_shared: database.is_shared(),
         };
         Ok((evidence, tokio::spawn(driver)))
+    }
+
+    /// Publishes exposures to `target` until `stopping`. Replicas that share the evidence leave it to the one that
+    /// `leads`; where each has its own, each publishes that.
+    pub fn publish(
+        &self,
+        target: Target,
+        metrics: Arc<Metrics>,
+        leads: watch::Receiver<bool>,
+        (clock, stopping): (Clock, &CancellationToken),
+    ) {
+        let publisher = Publisher {
+            store: Arc::clone(&self.store),
+            target,
+            metrics,
+            clock,
+        };
+        let (always, of_itself) = watch::channel(true);
+        let leads = if self.is_shared { leads } else { of_itself };
+        let stopping = stopping.clone();
+        tokio::spawn(async move {
+            publisher.run(leads, stopping).await;
+            drop(always);
+        });
     }
 
     /// What is known of variants as of now.

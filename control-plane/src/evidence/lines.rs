@@ -48,12 +48,18 @@ struct Line<'a> {
     exposure: &'a Exposure,
 }
 
-/// Writes the exposures of a page that was read after `start`. A line's cursor is that start, because the
-/// store goes on page by page, and the last line's is the page's end.
-pub fn write(text: &mut String, shape: Shape, page: &Page, start: Cursor) {
+/// The exposures of a page that was read after `start`, each with its line's cursor. That is the start, because
+/// the store goes on page by page, and the last line's is the page's end.
+pub fn of(page: &Page, start: Cursor) -> impl Iterator<Item = (Cursor, &Exposure)> {
     let last = page.exposures.len().saturating_sub(1);
-    for (index, exposure) in page.exposures.iter().enumerate() {
-        let cursor = if index == last { page.next } else { start };
+    let cursor = move |index| if index == last { page.next } else { start };
+    let exposures = page.exposures.iter().enumerate();
+    exposures.map(move |(index, exposure)| (cursor(index), exposure))
+}
+
+/// Writes the exposures of a page that was read after `start`.
+pub fn write(text: &mut String, shape: Shape, page: &Page, start: Cursor) {
+    for (cursor, exposure) in of(page, start) {
         match shape {
             Shape::Ndjson => json(text, cursor, exposure),
             Shape::Csv => csv(text, cursor, exposure),
@@ -64,6 +70,13 @@ pub fn write(text: &mut String, shape: Shape, page: &Page, start: Cursor) {
 }
 
 fn json(text: &mut String, cursor: Cursor, exposure: &Exposure) {
+    text.push_str(&object(cursor, exposure));
+    text.push('\n');
+}
+
+/// An exposure as the JSON object of its line.
+#[must_use]
+pub fn object(cursor: Cursor, exposure: &Exposure) -> String {
     let line = Line {
         cursor,
         inherited: exposure.inherited(),
@@ -72,10 +85,7 @@ fn json(text: &mut String, cursor: Cursor, exposure: &Exposure) {
         exposure,
     };
     // An exposure is plain data, which JSON can always say.
-    if let Ok(line) = serde_json::to_string(&line) {
-        text.push_str(&line);
-        text.push('\n');
-    }
+    serde_json::to_string(&line).unwrap_or_default()
 }
 
 fn csv(text: &mut String, cursor: Cursor, it: &Exposure) {

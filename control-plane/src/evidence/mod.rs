@@ -1,7 +1,8 @@
 //! What Envoy says happened: access-log entries received ([`ingest`]), read with what the model says of
 //! variants ([`catalog`], pure), and handed to the pipeline of `watershed-evidence`; and what proxies'
 //! counters say (pure, [`counters`]; received, [`stats_sink`]), held against it ([`accounts`]), together
-//! with what other replicas heard ([`exchange`]). What does not live here: reading an entry, keeping it, and statistics over it.
+//! with what other replicas heard ([`exchange`]); and how exposures go out to others ([`lines`], [`parquet`],
+//! [`jetstream`]). What does not live here: reading an entry, keeping it, and statistics over it.
 
 pub mod accounts;
 pub mod catalog;
@@ -11,6 +12,7 @@ pub mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod ingest;
+pub mod jetstream;
 mod keeper;
 pub mod lines;
 pub mod measures;

@@ -177,4 +177,14 @@ fn an_outage_is_told_when_it_begins_and_the_next_one_again() {
     let attempts = [Ok(()), Err(1), Err(2), Ok(()), Err(3), Err(4)];
     let told = attempts.map(|attempt| outage.began(attempt));
     assert_eq!(told, [None, Some(1), None, None, Some(3), None]);
+    let told = attempts.map(|attempt| outage.news(attempt));
+    let expected = [
+        Some(News::Ended),
+        Some(News::Began(1)),
+        None,
+        Some(News::Ended),
+        Some(News::Began(3)),
+        None,
+    ];
+    assert_eq!(told, expected);
 }

@@ -92,7 +92,7 @@ SELECT experiment, countIf(reached_upstream AND reason != {forced}) AS exposures
     countIf(reached_upstream AND reason != {forced} AND fallback_used) AS fallbacks
 FROM {log} WHERE NOT is_outcome GROUP BY experiment;
 
--- What is measured, and the schema's version: the newest of each name counts.
+-- What is measured, where readers go on, and the schema's version: the newest of each name counts.
 CREATE TABLE IF NOT EXISTS {settings} {on_cluster} (name String, value String, at Int64)
 ENGINE = {replacing_at} ORDER BY name SETTINGS {durable};
 -- The first that is inserted with its token is the only one.

@@ -4,7 +4,7 @@ use crate::outcome::Value;
 use crate::sqlite::SqliteStore;
 use crate::store::laws::{exposure, units};
 use crate::store::{
-    Appended, Folded, Forgotten, Minute, Page, Retained, Retention, Scan, Span, Sufficient,
+    Appended, Cursor, Folded, Forgotten, Minute, Page, Retained, Retention, Scan, Span, Sufficient,
     Summary, UnitRecord,
 };
 use crate::unit::UnitKey;
@@ -51,6 +51,12 @@ impl EvidenceStore for Gate {
     }
     async fn exposures(&self, scan: &Scan) -> Result<Page, StoreError> {
         self.through()?.exposures(scan).await
+    }
+    async fn bookmark(&self, reader: &str) -> Result<Cursor, StoreError> {
+        self.through()?.bookmark(reader).await
+    }
+    async fn keep_bookmark(&self, reader: &str, place: Cursor) -> Result<(), StoreError> {
+        self.through()?.keep_bookmark(reader, place).await
     }
     async fn unit(&self, key: UnitKey) -> Result<Vec<UnitRecord>, StoreError> {
         self.through()?.unit(key).await

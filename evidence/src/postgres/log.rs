@@ -223,6 +223,30 @@ pub(super) async fn exposures(pool: &PgPool, scan: &Scan) -> Result<Page, StoreE
     }
 }
 
+pub(super) async fn bookmark(pool: &PgPool, reader: &str) -> Result<Cursor, StoreError> {
+    let place = sqlx::query_scalar("SELECT place FROM evidence_bookmarks WHERE reader = $1")
+        .bind(reader)
+        .fetch_optional(pool)
+        .await?;
+    Ok(place.map(Cursor).unwrap_or_default())
+}
+
+pub(super) async fn keep_bookmark(
+    pool: &PgPool,
+    reader: &str,
+    place: Cursor,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO evidence_bookmarks AS it VALUES ($1, $2)
+         ON CONFLICT (reader) DO UPDATE SET place = excluded.place WHERE it.place < excluded.place",
+    )
+    .bind(reader)
+    .bind(place.0)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// Writes blocks anew without the unit. How many exposures and outcomes it had.
 pub(super) async fn forget(
     connection: &mut PgConnection,

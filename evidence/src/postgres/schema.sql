@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS evidence_log (
 CREATE TABLE IF NOT EXISTS evidence_writers (writer BIGINT PRIMARY KEY, number BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS evidence_outcome_keys (
     key BIGINT PRIMARY KEY, unit BYTEA NOT NULL, time BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS evidence_bookmarks (reader TEXT PRIMARY KEY, place BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS evidence_secrets (name TEXT PRIMARY KEY, secret BYTEA NOT NULL);
 
 -- What is folded from it. Whoever folds holds the row of evidence_progress.

@@ -137,3 +137,24 @@ async fn a_newer_schema_is_refused_and_what_is_damaged_is_named() {
         "the evidence database has schema 9; this version knows 2"
     );
 }
+
+#[tokio::test]
+async fn a_database_of_an_earlier_version_gets_the_table_that_it_does_not_have() {
+    let Some((store, kept)) = open().await else {
+        return;
+    };
+    store
+        .append(&batch(1, &[exposure("u-1", "a", 5)], &[]))
+        .await
+        .unwrap();
+    fold_all(&store).await;
+    store
+        .pool()
+        .execute("DROP TABLE evidence_bookmarks")
+        .await
+        .unwrap();
+    let store = PostgresStore::open(kept.options.clone()).await.unwrap();
+    store.keep_bookmark("one", Cursor(1)).await.unwrap();
+    let summary = store.summary("chat").await.unwrap();
+    assert_eq!((summary.counts.exposures, summary.behind), (1, 0));
+}

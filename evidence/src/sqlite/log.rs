@@ -36,6 +36,7 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
          CREATE TABLE IF NOT EXISTS outcome_keys (
             key INTEGER PRIMARY KEY, unit BLOB NOT NULL, time INTEGER NOT NULL);
          CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, data BLOB NOT NULL);
+         CREATE TABLE IF NOT EXISTS bookmarks (reader TEXT PRIMARY KEY, place INTEGER NOT NULL);
          CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, secret BLOB NOT NULL);
          PRAGMA user_version = 1;
          COMMIT;",
@@ -203,6 +204,28 @@ pub(super) fn exposures(connection: &Connection, scan: &Scan) -> Result<Page, St
         page.next = Cursor(id);
     }
     Ok(page)
+}
+
+pub(super) fn bookmark(connection: &Connection, reader: &str) -> Result<Cursor, StoreError> {
+    let sql = "SELECT place FROM bookmarks WHERE reader = ?1";
+    let place = connection
+        .prepare_cached(sql)?
+        .query_row([reader], |row| row.get(0))
+        .optional()?;
+    Ok(place.map(Cursor).unwrap_or_default())
+}
+
+pub(super) fn keep_bookmark(
+    connection: &Connection,
+    reader: &str,
+    place: Cursor,
+) -> Result<(), StoreError> {
+    let mut keep = connection.prepare_cached(
+        "INSERT INTO bookmarks (reader, place) VALUES (?1, ?2)
+         ON CONFLICT (reader) DO UPDATE SET place = max(place, excluded.place)",
+    )?;
+    keep.execute(params![reader, place.0])?;
+    Ok(())
 }
 
 /// Writes blocks anew without the unit. How many exposures and outcomes it had.

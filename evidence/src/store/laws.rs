@@ -8,8 +8,8 @@ mod units;
 mod winsorised;
 
 pub(crate) use log::{
-    a_batch_that_comes_again_counts_once, exposures_are_read_page_by_page,
-    the_secret_is_drawn_once, the_timeline_has_minutes_by_variant,
+    a_batch_that_comes_again_counts_once, a_reader_goes_on_where_it_was_and_never_goes_back,
+    exposures_are_read_page_by_page, the_secret_is_drawn_once, the_timeline_has_minutes_by_variant,
     what_envoy_answered_or_somebody_forced_is_kept_and_does_not_count,
 };
 pub(crate) use measures::{
@@ -172,6 +172,7 @@ macro_rules! laws {
             what_envoy_answered_or_somebody_forced_is_kept_and_does_not_count,
             the_timeline_has_minutes_by_variant,
             exposures_are_read_page_by_page,
+            a_reader_goes_on_where_it_was_and_never_goes_back,
             a_forgotten_unit_leaves_nothing,
             what_is_measured_may_change_and_is_made_anew,
             units_are_clipped_at_the_quantiles_of_all_variants_together,

@@ -3,32 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
-use watershed_tests::api::Api;
-use watershed_tests::http::Request;
+use serde_json::json;
 use watershed_tests::sidecar::Sidecar;
 use watershed_tests::traffic::{ask_all, units};
 use watershed_tests::{binaries, eventually};
-
-/// All raw exposures, page by page.
-async fn exposures(api: &Api) -> Vec<Value> {
-    let mut all: Vec<Value> = Vec::new();
-    loop {
-        let cursor = all.last().map_or(json!(0), |it| it["cursor"].clone());
-        let path = format!("/v1/exposures?experiment=chat-model&cursor={cursor}");
-        let response = api.send(&Request::get(&path)).await.unwrap();
-        assert_eq!(response.status, 200, "{}", response.text());
-        let lines = response.text();
-        let before = all.len();
-        let lines = lines
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap());
-        all.extend(lines);
-        if all.len() == before {
-            return all;
-        }
-    }
-}
 
 /// Waits until so many assignments are counted and settled, and `arrived` says that what arrived of them is
 /// what it should be: the log may come after the count, and is then added to it.
@@ -76,14 +54,17 @@ async fn what_was_kept_before_kill_9_is_there_once_and_what_was_not_is_told_as_m
     sidecar.control_plane.kill();
     load.await.unwrap();
     sidecar.control_plane.start_with(&arguments).await;
-    let before = exposures(&api).await.len();
+    let before = api.exposures("chat-model").await.len();
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
     let is_there = before as f64 >= kept;
     assert!(is_there, "{before} of {kept} that were kept");
 
     ask_all(sidecar.gateway(), &units(100)).await;
-    settled(&sidecar, 3_400, async || exposures(&api).await.len()).await;
-    let all = exposures(&api).await;
+    settled(&sidecar, 3_400, async || {
+        api.exposures("chat-model").await.len()
+    })
+    .await;
+    let all = api.exposures("chat-model").await;
     let distinct: BTreeSet<_> = all
         .iter()
         .map(|it| {

@@ -23,6 +23,7 @@ mod documents;
 mod durability;
 mod evidence_after_a_crash;
 mod evidence_in_clickhouse;
+mod exposures_on_nats;
 mod hostile_requests;
 mod kubernetes;
 mod life;

@@ -64,6 +64,20 @@ pub(crate) async fn the_timeline_has_minutes_by_variant(store: &dyn EvidenceStor
     assert_eq!(minutes[0].ttfb.count(), 2);
 }
 
+pub(crate) async fn a_reader_goes_on_where_it_was_and_never_goes_back(store: &dyn EvidenceStore) {
+    let place = async |reader| store.bookmark(reader).await.unwrap();
+    assert_eq!(place("one").await, Cursor::default());
+    store.keep_bookmark("one", Cursor(7)).await.unwrap();
+    store
+        .keep_bookmark("it's another", Cursor(9))
+        .await
+        .unwrap();
+    store.keep_bookmark("one", Cursor(8)).await.unwrap();
+    store.keep_bookmark("one", Cursor(3)).await.unwrap();
+    assert_eq!(place("one").await, Cursor(8));
+    assert_eq!(place("it's another").await, Cursor(9));
+}
+
 pub(crate) async fn exposures_are_read_page_by_page(store: &dyn EvidenceStore) {
     for number in 1..=3 {
         let unit = format!("u-{number}");
