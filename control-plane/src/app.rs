@@ -38,12 +38,12 @@ use crate::resources::Settings;
 use crate::schedule::driver::Driver;
 use crate::store::Store;
 use crate::tls::{self, FleetRule, Incoming, RemoteAddress, Security, TlsFiles};
+use crate::traces;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use serde_json::json;
 use std::future::Future;
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,7 +54,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tracing_subscriber::EnvFilter;
 use watershed_evidence::reconcile::Reconciler;
 
 /// Splits live traffic for experiments inside Envoy, and decides from a control plane.
@@ -114,8 +113,20 @@ enum Command {
 /// # Errors
 /// What a person has to know; the process then ends with a failure.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        Command::Serve(config) => serve(*config, terminated()?).await,
+    let metrics = Arc::new(Metrics::new());
+    let collector = match &cli.command {
+        Command::Serve(config) => config.traces.endpoint(),
+        _ => None,
+    };
+    let traces = traces::start(collector, &metrics)?;
+    let ended = run_command(cli.command, metrics).await;
+    traces.end().await;
+    ended
+}
+
+async fn run_command(command: Command, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(config) => serve(*config, metrics, terminated()?).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Get(args) => get::run(args).await,
         Command::Status(args) => status::run(args).await,
@@ -142,18 +153,6 @@ fn completion(shell: Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// Sends logs to standard error; `RUST_LOG` chooses which.
-pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env();
-    // What NATS's client does about a connection is told by us, once an outage.
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info,async_nats=off"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-}
-
 /// How long open streams may take to end when the control plane does.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long a silent proxy's connection is kept.
@@ -166,12 +165,12 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The store cannot be opened, an address cannot be bound, or a server fails.
 pub async fn serve(
     config: ServeConfig,
+    metrics: Arc<Metrics>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     open_files::allow_as_many_as_possible();
     let auth = config.api.auth()?;
     let xds_security = config.xds.security()?;
-    let metrics = Arc::new(Metrics::new());
     let fleets = Arc::new(Fleets::default());
     let registry = Registry::new(Arc::clone(&fleets), Arc::clone(&metrics));
     let settings = Settings {

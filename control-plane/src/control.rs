@@ -8,12 +8,14 @@ use crate::model::{Model, role};
 use crate::resources::ResourceChanges;
 use crate::store::receipts::{Claim, Effect, Kept, Receipt};
 use crate::store::{Author, Import, Imported, Store, StoreError, Turn};
+use crate::traces;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 /// How often a change is tried where other replicas are first. From the second time on they wait for us,
 /// where the database lets them.
@@ -193,7 +195,8 @@ impl Control {
     ) -> Result<Answer, ControlError> {
         // A task of its own: a caller that goes away must not leave store and model apart.
         let control = Arc::clone(self);
-        tokio::spawn(async move { control.write(&command, claim.as_ref(), now).await }).await?
+        let write = async move { control.write(&command, claim.as_ref(), now).await };
+        tokio::spawn(write.in_current_span()).await?
     }
 
     /// What a command would do. Nothing is kept and nobody is told.
@@ -310,7 +313,8 @@ impl Control {
         let publish = self.prepare(&model)?;
         let receipt = receipt.as_ref();
         let kept = (&edit, &command.author, receipt);
-        self.store.commit_in(turn, kept).await?;
+        let span = traces::commit(&edit);
+        self.store.commit_in(turn, kept).instrument(span).await?;
         let model = Arc::new(model);
         self.model.send_replace(Arc::clone(&model));
         publish();
@@ -332,7 +336,8 @@ impl Control {
     /// What `model` means for proxies, and counts how long it took to make.
     fn prepare(&self, model: &Model) -> Result<Publication, Rejected> {
         let began = Instant::now();
-        let publication = self.publisher.prepare(model)?;
+        let publication =
+            traces::build(model.revision).in_scope(|| self.publisher.prepare(model))?;
         self.metrics.xds_build(began.elapsed());
         Ok(publication)
     }

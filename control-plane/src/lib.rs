@@ -27,3 +27,4 @@ pub mod results;
 pub mod schedule;
 pub mod store;
 pub mod tls;
+pub mod traces;

@@ -7,7 +7,6 @@ use watershed::cli::exit;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    app::log_to_stderr();
     match app::run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {

@@ -4,10 +4,12 @@
 mod bounded;
 mod evidence;
 mod exposures;
+mod spans;
 mod telemetry;
 mod traffic;
 
 pub use exposures::Exposures;
+pub use spans::Spans;
 pub use traffic::Traffic;
 
 use evidence::PipelineCounters;
@@ -46,6 +48,7 @@ pub struct Metrics {
     traffic: Traffic,
     pipeline: PipelineCounters,
     exposures: Exposures,
+    spans: Spans,
     leader: Gauge,
 }
 
@@ -108,6 +111,7 @@ impl Metrics {
             traffic: Traffic::default(),
             pipeline: PipelineCounters::default(),
             exposures: Exposures::default(),
+            spans: Spans::default(),
             leader: Gauge::default(),
         };
         metrics.register();
@@ -143,6 +147,7 @@ impl Metrics {
         self.traffic.register(registry);
         registry.register_collector(Box::new(self.pipeline.clone()));
         self.exposures.register(registry);
+        self.spans.register(registry);
         let leader = self.leader.clone();
         registry.register("leader", "Whether this replica does timed work", leader);
     }
@@ -232,6 +237,12 @@ impl Metrics {
         &self.traffic
     }
 
+    /// What became of spans; whoever exports them counts there.
+    #[must_use]
+    pub fn spans(&self) -> Spans {
+        self.spans.clone()
+    }
+
     /// How exposures go out to others.
     #[must_use]
     pub fn exposures(&self) -> &Exposures {
@@ -260,7 +271,9 @@ impl Default for Metrics {
     }
 }
 
-fn method_label(method: &http::Method) -> &'static str {
+/// A method as a label: those that HTTP does not have are `OTHER`, as a caller may make them up.
+#[must_use]
+pub fn method_label(method: &http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

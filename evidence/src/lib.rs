@@ -49,5 +49,8 @@ pub use sqlite::SqliteStore;
 pub use store::{EvidenceStore, StoreError};
 pub use unit::{Privacy, Unit, UnitHasher, UnitKey};
 
+/// What spans that are meant for a collector of traces are told by.
+pub const TRACE_TARGET: &str = "watershed::trace";
+
 /// Microseconds since 1970, UTC.
 pub type Micros = i64;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span, debug_span};
 
 /// How a pipeline is run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -300,7 +301,8 @@ impl Driver {
     /// Keeps what waits, in order, as far as the database does.
     async fn keep(&mut self) {
         while let Some(sealed) = self.queue.front() {
-            let kept = self.store.append(&sealed.batch).await;
+            let kept = self.store.append(&sealed.batch);
+            let kept = kept.instrument(keeping(&sealed.batch)).await;
             if let Err(fault) = &kept
                 && fault.is_transient()
             {
@@ -364,6 +366,12 @@ impl Driver {
         let mut gathering = self.shared.gathering();
         gathering.queued = gathering.queued.saturating_sub(freed);
     }
+}
+
+/// The keeping of a batch as a span: how much there is of it, and nothing of what.
+fn keeping(batch: &Batch) -> Span {
+    let entries = batch.entries();
+    debug_span!(target: crate::TRACE_TARGET, "keep evidence", "watershed.entries" = entries)
 }
 
 /// Folds whenever something was kept, until nothing is left to fold.

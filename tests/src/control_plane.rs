@@ -134,6 +134,18 @@ impl ControlPlane {
         self.process = None;
     }
 
+    /// Asks it to end, as an orchestrator does, and waits until it has.
+    pub async fn end(&mut self) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        process.signal(libc::SIGTERM);
+        eventually("the control plane ends", async || {
+            process.ended().map(|_| ()).ok_or("it runs")
+        })
+        .await;
+    }
+
     /// All that it wrote, where it runs.
     pub fn log(&self) -> String {
         self.process.as_ref().map(Process::log).unwrap_or_default()

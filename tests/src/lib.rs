@@ -17,6 +17,7 @@
 pub mod admin;
 pub mod api;
 pub mod binaries;
+pub mod collector;
 pub mod control_plane;
 pub mod echo;
 pub mod envoy;

@@ -2,6 +2,7 @@
 //! in between and sees the newest one: nothing queues.
 
 use crate::model::{FleetSlice, Key};
+use crate::traces;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -42,6 +43,8 @@ impl Fleets {
             sender.send_if_modified(|current| {
                 let changed = current.version() != snapshot.version();
                 if changed {
+                    let proxies = sender.receiver_count();
+                    let _pushing = traces::push(part, snapshot.version(), proxies).entered();
                     *current = snapshot;
                 }
                 changed

@@ -38,6 +38,7 @@ mod switches;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod trace;
 mod units;
 
 pub use error::Problem;

@@ -4,6 +4,7 @@
 use super::auth::authorize;
 use super::endpoint::Endpoint;
 use super::error::Problem;
+use super::trace::trace;
 use super::{
     AppState, audit, backup, documents, evaluate, experiments, exposures, fleets, force, health,
     keys, layers, ofrep, outcome_stream, outcomes, pages, results, settings, simulate, status,
@@ -19,7 +20,7 @@ use crate::model::segment::SegmentSpec;
 use crate::model::service::ServiceSpec;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::post_service;
 
@@ -82,6 +83,7 @@ pub fn router(api: AppState) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
         .layer(from_fn_with_state(api.clone(), count))
+        .layer(from_fn(trace))
         .with_state(api)
 }
 

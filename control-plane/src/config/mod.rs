@@ -7,6 +7,7 @@ mod exposures;
 mod filter;
 mod store;
 mod telemetry;
+mod traces;
 mod xds;
 
 pub use api::{ApiConfig, ConfigError};
@@ -15,6 +16,7 @@ pub use exposures::ExposuresConfig;
 pub use filter::FilterConfig;
 pub use store::StoreConfig;
 pub use telemetry::TelemetryConfig;
+pub use traces::TracesConfig;
 pub use xds::{XdsConfig, XdsConfigError, XdsSecurity};
 
 use std::path::PathBuf;
@@ -43,6 +45,9 @@ pub struct ServeConfig {
     /// When telemetry counts as missing.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: TracesConfig,
     /// A file to write once everything listens: `{"api": "ADDRESS", "xds": "ADDRESS"}`.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,

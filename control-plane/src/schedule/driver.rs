@@ -8,11 +8,13 @@ use crate::control::{Command, Control, ControlError};
 use crate::model::change::{Change, ModelError, Precondition};
 use crate::model::{Key, Model};
 use crate::store::Author;
+use crate::traces;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 /// The longest wait: the time of day may jump, and what failed is tried again.
 const TICK: Duration = Duration::from_secs(1);
@@ -64,7 +66,9 @@ impl Driver {
                 continue;
             }
             let key = due.key.clone();
-            match self.control.change(command(due), now).await {
+            let span = traces::step(&due);
+            let change = self.control.change(command(due), now);
+            match change.instrument(span).await {
                 Ok(_) => _ = self.refused.remove(&key),
                 // Somebody was faster: the next model says what is due then.
                 Err(ControlError::Model(ModelError::Stale { .. })) => {}

@@ -49,6 +49,7 @@ mod split;
 mod spoofed_headers;
 mod static_configuration;
 mod sticky_and_forced;
+mod traces;
 mod units;
 mod upstreams;
 mod usage;
