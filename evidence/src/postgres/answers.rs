@@ -3,9 +3,7 @@
 use super::sums::read_sketch;
 use super::units;
 use super::{count, log};
-use crate::fold::{
-    CONTAMINATED, Days, Names, STRAYED, Summed, UNITS, arms, asked, units_by_variant,
-};
+use crate::fold::{CONTAMINATED, Days, STRAYED, Summed, UNITS, arms, asked, units_by_variant};
 use crate::measure::{Measure, Measures, Source};
 use crate::store::{Counts, Minute, Span, StoreError, Sufficient, Summary, UnitRecord};
 use crate::sums::Sums;
@@ -170,7 +168,6 @@ pub(super) async fn timeline(
 }
 
 pub(super) async fn unit(pool: &PgPool, key: UnitKey) -> Result<Vec<UnitRecord>, StoreError> {
-    let texts = sqlx::query_scalar("SELECT text FROM evidence_names ORDER BY number");
     let rows = sqlx::query(
         "SELECT unit, experiment, first_time, variant, contaminated, slots
          FROM evidence_units WHERE unit = $1 ORDER BY experiment",
@@ -179,7 +176,7 @@ pub(super) async fn unit(pool: &PgPool, key: UnitKey) -> Result<Vec<UnitRecord>,
     .fetch_all(pool)
     .await?;
     // Names are only ever added: read after the unit, they have all of its.
-    let names = Names::of(texts.fetch_all(pool).await?);
+    let names = units::names(pool).await?;
     let record = |row| {
         let ((_, experiment), state) = units::unit(row)?;
         Ok(state.record(experiment, &names))

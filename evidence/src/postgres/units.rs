@@ -11,7 +11,7 @@ use crate::sums::Sums;
 use crate::unit::UnitKey;
 use prost::Message as _;
 use sqlx::postgres::PgRow;
-use sqlx::{Executor as _, PgConnection, PgPool, Row as _};
+use sqlx::{Executor as _, PgConnection, PgExecutor, PgPool, Row as _};
 use std::collections::BTreeMap;
 
 /// After how many units a fold ends: bounds memory.
@@ -59,11 +59,15 @@ fn gone() -> StoreError {
     StoreError::Database("the row of table evidence_progress is gone".to_owned())
 }
 
-async fn learn(connection: &mut PgConnection, measures: Measures) -> Result<ByHeart, StoreError> {
+/// The numbered names.
+pub(super) async fn names(executor: impl PgExecutor<'_>) -> Result<Names, StoreError> {
     let texts = sqlx::query_scalar("SELECT text FROM evidence_names ORDER BY number");
-    let texts: Vec<String> = texts.fetch_all(connection).await?;
-    let kept = texts.len();
-    let mut names = Names::of(texts);
+    Ok(Names::of(texts.fetch_all(executor).await?))
+}
+
+async fn learn(connection: &mut PgConnection, measures: Measures) -> Result<ByHeart, StoreError> {
+    let mut names = names(connection).await?;
+    let kept = names.texts().len();
     let layout = Layout::of(&measures, &mut names);
     Ok(ByHeart {
         measures,

@@ -1,8 +1,8 @@
 //! Winsorised measures: all units of an experiment are read, twice, as of one moment.
 
 use super::answers::measures;
-use super::units::unit;
-use crate::fold::{Layout, Names, Pool, UnitState, Winsorized, arms};
+use super::units::{names, unit};
+use crate::fold::{Layout, Pool, UnitState, Winsorized, arms};
 use crate::store::{StoreError, Sufficient};
 use futures::TryStreamExt as _;
 use sqlx::PgConnection;
@@ -15,8 +15,7 @@ pub(super) async fn winsorize(
     measure: &str,
     answer: &mut Sufficient,
 ) -> Result<(), StoreError> {
-    let texts = sqlx::query_scalar("SELECT text FROM evidence_names ORDER BY number");
-    let mut names = Names::of(texts.fetch_all(&mut *connection).await?);
+    let mut names = names(&mut *connection).await?;
     let layout = Layout::of(&measures(connection).await?, &mut names);
     let Some(winsorized) = Winsorized::of(measure, &layout, &names) else {
         return Ok(());
