@@ -4,12 +4,12 @@
 
 use crate::Port;
 use crate::process::Process;
+use std::env;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a start may take. Long, for slow machines: only a failing test waits for it.
@@ -74,20 +74,9 @@ impl ClickHouse {
             .arg(self.folder.path().join("data"))
             .arg(self.address().port().to_string());
         let log = self.folder.path().join("clickhouse.log");
-        self.process = Some(Process::start(command, &log));
-        let deadline = Instant::now() + PATIENCE;
-        while self.post("SELECT 1").is_none() {
-            let process = self.process.as_mut().expect("it was started");
-            if let Some(status) = process.ended() {
-                panic!("ClickHouse ended with {status}\n{}", process.log_end());
-            }
-            assert!(
-                Instant::now() < deadline,
-                "ClickHouse does not answer\n{}",
-                process.log_end()
-            );
-            pause();
-        }
+        let mut process = Process::start(command, &log);
+        process.until("ClickHouse", PATIENCE, || self.post("SELECT 1").is_some());
+        self.process = Some(process);
     }
 
     /// `kill -9`: what it was doing is not done.
@@ -113,14 +102,6 @@ impl ClickHouse {
         let status = head.split(' ').nth(1)?.parse().ok()?;
         Some((status, body.to_owned()))
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "not only for tests with a runtime"
-)]
-fn pause() {
-    thread::sleep(Duration::from_millis(20));
 }
 
 /// Where chdb is: the folder that `WATERSHED_CHDB` names, or where `make test` puts it.

@@ -8,8 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::time::Duration;
+use std::{env, fs};
 use tempfile::TempDir;
 
 /// How long a start may take. Long, for slow machines: only a failing test waits for it.
@@ -81,18 +81,7 @@ impl Nats {
             .current_dir(self.folder.path());
         let log = self.folder.path().join("nats.log");
         let process = self.process.insert(Process::start(command, &log));
-        let deadline = Instant::now() + PATIENCE;
-        while !greets(address) {
-            if let Some(status) = process.ended() {
-                panic!("nats-server ended with {status}\n{}", process.log_end());
-            }
-            assert!(
-                Instant::now() < deadline,
-                "nats-server does not answer\n{}",
-                process.log_end()
-            );
-            pause();
-        }
+        process.until("nats-server", PATIENCE, || greets(address));
     }
 
     /// `kill -9`: clients are cut off, and what it was doing is not done.
@@ -111,14 +100,6 @@ fn greets(address: SocketAddr) -> bool {
         Some(greeting)
     };
     greeting().is_some_and(|it| it == *b"INFO ")
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "not only for tests with a runtime"
-)]
-fn pause() {
-    thread::sleep(Duration::from_millis(10));
 }
 
 /// The file that `WATERSHED_NATS_BIN` names, what `make test` unpacked, or what is on the path.

@@ -3,13 +3,13 @@
 //! `setup/postgres.sh`'s.
 
 use crate::Port;
-use crate::process::Process;
+use crate::process::{Process, wait_until};
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, fs, thread};
 use tempfile::TempDir;
 
@@ -124,22 +124,16 @@ impl Postgres {
             .args(["-c", "authentication_timeout=5"])
             .args(["-c", "max_connections=60"])
             .args(["-c", "shared_buffers=16MB"]);
-        self.process = Some(Process::start(command, &self.log()));
-        let ready = wait_until(|| {
-            let process = self.process.as_mut().expect("it was started");
-            if let Some(status) = process.ended() {
-                panic!("PostgreSQL ended with {status}\n{}", process.log_end());
-            }
-            self.answers()
-        });
-        assert!(ready, "PostgreSQL does not answer\n{}", self.log_end());
+        let mut process = Process::start(command, &self.log());
+        process.until("PostgreSQL", PATIENCE, || self.answers());
+        self.process = Some(process);
     }
 
     /// Stops it at once, as an administrator does: clients are cut off, the next start recovers.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal(libc::SIGQUIT);
-            let gone = wait_until(|| process.ended().is_some());
+            let gone = wait_until(PATIENCE, || process.ended().is_some());
             assert!(gone, "PostgreSQL does not end\n{}", process.log_end());
         }
     }
@@ -200,22 +194,6 @@ impl Drop for Postgres {
         }
         self.stop();
     }
-}
-
-/// The one place that polls. Whether it came true.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "not only for tests with a runtime"
-)]
-fn wait_until(mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        if Instant::now() > deadline {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    true
 }
 
 /// The folder of `initdb` and `postgres`: the one that `WATERSHED_POSTGRES_BIN` names, Debian's

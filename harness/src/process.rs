@@ -4,6 +4,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A running child; killed when dropped, and by the kernel when the story's thread is gone.
 #[derive(Debug)]
@@ -44,6 +46,20 @@ impl Process {
         self.child.try_wait().expect("the state of a child")
     }
 
+    /// Waits until it `answers`, as long as `patience` lasts.
+    ///
+    /// # Panics
+    /// It ended, or did not answer; with the end of what it wrote.
+    pub fn until(&mut self, name: &str, patience: Duration, answers: impl Fn() -> bool) {
+        let answered = wait_until(patience, || {
+            if let Some(status) = self.ended() {
+                panic!("{name} ended with {status}\n{}", self.log_end());
+            }
+            answers()
+        });
+        assert!(answered, "{name} does not answer\n{}", self.log_end());
+    }
+
     /// Sends a signal.
     #[allow(unsafe_code)]
     pub fn signal(&self, signal: i32) {
@@ -81,6 +97,22 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The one place that polls. Whether it came true.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "not only for tests with a runtime"
+)]
+pub(crate) fn wait_until(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 #[cfg(target_os = "linux")]
