@@ -141,6 +141,20 @@ impl Api {
         }
     }
 
+    /// Waits until a metric is over `least`, and returns what it stands at.
+    pub async fn until_over(&self, name: &str, least: f64) -> f64 {
+        eventually(&format!("{name} is over {least}"), async || {
+            let value = self.metric(name).await;
+            if value > least { Ok(value) } else { Err(value) }
+        })
+        .await
+    }
+
+    /// Waits for a proxy's first word of its counters: what it counted before then is held against nothing.
+    pub async fn until_counts_are_told(&self) {
+        self.until_over("watershed_proxy_reports_total", 0.0).await;
+    }
+
     /// The sum of a counter of `/metrics` over all its labels.
     pub async fn metric(&self, name: &str) -> f64 {
         let response = self

@@ -67,16 +67,6 @@ impl Sidecar {
         self.listener.address()
     }
 
-    /// Waits for Envoy's first word of its counters: what it counted before then is held against nothing.
-    pub async fn until_counts_are_told(&self) {
-        let api = self.control_plane.api();
-        eventually("the proxy tells its counts", async || {
-            let reports = api.metric("watershed_proxy_reports_total").await;
-            if reports > 0.0 { Ok(()) } else { Err(reports) }
-        })
-        .await;
-    }
-
     /// Applies and starts `chat-model` with two variants, and waits until Envoy has acknowledged it.
     pub async fn apply_experiment(&self) {
         let api = self.control_plane.api();

@@ -37,20 +37,16 @@ async fn what_was_kept_before_kill_9_is_there_once_and_what_was_not_is_told_as_m
     let arguments = [&arguments[..], &settle[..]].concat();
     sidecar.control_plane.start_with(&arguments).await;
     sidecar.apply_experiment().await;
-    sidecar.until_counts_are_told().await;
+    let api = sidecar.control_plane.api();
+    api.until_counts_are_told().await;
     ask_all(sidecar.gateway(), &units(300)).await;
     settled(&sidecar, 300, async || 300).await;
 
-    let api = sidecar.control_plane.api();
     let load = tokio::spawn({
         let gateway = sidecar.gateway();
         async move { ask_all(gateway, &units(3_000)).await }
     });
-    let kept = eventually("some of the load is kept", async || {
-        let kept = api.metric("watershed_evidence_kept_total").await;
-        if kept > 600.0 { Ok(kept) } else { Err(kept) }
-    })
-    .await;
+    let kept = api.until_over("watershed_evidence_kept_total", 600.0).await;
     sidecar.control_plane.kill();
     load.await.unwrap();
     sidecar.control_plane.start_with(&arguments).await;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use watershed_tests::api::Api;
 use watershed_tests::sidecar::Sidecar;
 use watershed_tests::traffic::{ask_all, units};
 use watershed_tests::{Nats, binaries, eventually};
@@ -32,15 +31,6 @@ async fn on_stream(server: &Nats) -> Vec<Value> {
     all
 }
 
-/// Waits until a metric is over `least`.
-async fn until_over(api: Api, name: &str, least: f64) -> f64 {
-    eventually(name, async || {
-        let value = api.metric(name).await;
-        if value > least { Ok(value) } else { Err(value) }
-    })
-    .await
-}
-
 #[tokio::test]
 async fn each_exposure_is_on_the_stream_once_though_nats_and_the_control_plane_are_killed_under_load()
  {
@@ -63,9 +53,9 @@ async fn each_exposure_is_on_the_stream_once_though_nats_and_the_control_plane_a
 
     // NATS goes in the middle of load, and what comes then waits.
     let first = load();
-    until_over(api, PUBLISHED, 300.0).await;
+    api.until_over(PUBLISHED, 300.0).await;
     server.kill();
-    until_over(api, FAILURES, 2.0).await;
+    api.until_over(FAILURES, 2.0).await;
     let log = sidecar.control_plane.log();
     assert_eq!(
         log.matches("exposures are not published").count(),
@@ -74,13 +64,15 @@ async fn each_exposure_is_on_the_stream_once_though_nats_and_the_control_plane_a
     );
     first.await.unwrap();
     ask_all(gateway, &units(200)).await;
-    until_over(api, "watershed_evidence_kept_total", 3_199.0).await;
-    until_over(api, "watershed_exposures_behind_seconds", 0.0).await;
+    api.until_over("watershed_evidence_kept_total", 3_199.0)
+        .await;
+    api.until_over("watershed_exposures_behind_seconds", 0.0)
+        .await;
 
     // So does the control plane, which comes back before NATS does.
     sidecar.control_plane.kill();
     sidecar.control_plane.start_with(&arguments).await;
-    until_over(api, FAILURES, 1.0).await;
+    api.until_over(FAILURES, 1.0).await;
     server.run();
     eventually("it is told that the outage is over", async || {
         let log = sidecar.control_plane.log();
@@ -99,7 +91,7 @@ async fn each_exposure_is_on_the_stream_once_though_nats_and_the_control_plane_a
         .await;
     let before = api.metric(PUBLISHED).await;
     let second = load();
-    until_over(api, PUBLISHED, before + 300.0).await;
+    api.until_over(PUBLISHED, before + 300.0).await;
     sidecar.control_plane.kill();
     second.await.unwrap();
     sidecar.control_plane.start_with(&arguments).await;

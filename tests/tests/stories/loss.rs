@@ -71,7 +71,7 @@ async fn the_share_of_entries_that_never_arrived_is_told_and_marks_the_experimen
         .start_with(&[&arguments[..], &settle[..]].concat())
         .await;
     sidecar.apply_experiment().await;
-    sidecar.until_counts_are_told().await;
+    sidecar.control_plane.api().until_counts_are_told().await;
 
     ask_all(sidecar.gateway(), &units(300)).await;
     let whole = until(&sidecar, 300, 300).await;

@@ -276,11 +276,7 @@ async fn every_replica_answers_about_the_evidence_of_all_and_what_one_kept_outli
     let envoy = Envoy::start(&folder, &bootstrap).await;
     let revision = apply(a, &upstreams, &[("default", &gateway)]).await;
     until_in_sync(a, "default", &revision).await;
-    eventually("the proxy tells its counters to b", async || {
-        let reports = b.metric("watershed_proxy_reports_total").await;
-        if reports > 0.0 { Ok(()) } else { Err(reports) }
-    })
-    .await;
+    b.until_counts_are_told().await;
     until_stamped(&gateway).await;
 
     ask_all(gateway.address(), &units(300)).await;
