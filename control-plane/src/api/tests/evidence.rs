@@ -207,36 +207,44 @@ fn arm(n: i64, value: f64) -> Arm {
     }
 }
 
+/// Puts the experiment `x`, which may be started, with these changes; gives the keys of its two variants.
+async fn put_x(server: &Server, changes: Value) -> [String; 2] {
+    let mut spec = stamping(1_000);
+    spec["owner"] = "somebody".into();
+    spec["decision_date"] = "2026-03-31".into();
+    for (field, value) in changes.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    server.put("/v1/experiments/x", &spec).await;
+    [0, 1].map(|place| spec["variants"][place]["key"].as_str().unwrap().to_owned())
+}
+
+async fn start_x(server: &Server) {
+    let started = server.json("POST", "/v1/experiments/x/start", "").await;
+    assert_eq!(started.status, StatusCode::OK, "{}", started.text);
+}
+
+/// What two variants come down to for the outcome `score`.
+fn scores([a, b]: &[String; 2], arms: [Arm; 2]) -> Sufficient {
+    let [of_a, of_b] = arms;
+    Sufficient {
+        measure: Measure::of(Source::Outcome("score".to_owned())),
+        clipping: None,
+        variants: [(a.clone(), of_a), (b.clone(), of_b)].into(),
+        behind: 0,
+    }
+}
+
 #[tokio::test]
 async fn results_say_who_won_and_what_they_rest_on() {
     let server = Server::filled().await;
     let metric = json!({"type": "mean", "direction": "increase"});
     server.put("/v1/metrics/score", &metric).await;
-    let mut spec = stamping(1_000);
-    spec["primary_metric"] = "score".into();
-    spec["owner"] = "somebody".into();
-    spec["decision_date"] = "2026-03-31".into();
-    server.put("/v1/experiments/x", &spec).await;
+    let keys = put_x(&server, json!({"primary_metric": "score"})).await;
     let before = server.get("/v1/experiments/x/results").await.json();
     assert_eq!(before["results"], Value::Null, "nobody was assigned");
-    let started = server.json("POST", "/v1/experiments/x/start", "").await;
-    assert_eq!(started.status, StatusCode::OK, "{}", started.text);
-    let keys: Vec<String> = spec["variants"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| it["key"].as_str().unwrap().to_owned())
-        .collect();
-    let sufficient = |values: [f64; 2]| Sufficient {
-        measure: Measure::of(Source::Outcome("score".to_owned())),
-        clipping: None,
-        variants: [
-            (keys[0].clone(), arm(7_000, values[0])),
-            (keys[1].clone(), arm(3_000, values[1])),
-        ]
-        .into(),
-        behind: 0,
-    };
+    start_x(&server).await;
+    let sufficient = |[a, b]: [f64; 2]| scores(&keys, [arm(7_000, a), arm(3_000, b)]);
     let kept = [
         ("requests".to_owned(), sufficient([1.0, 1.0])),
         ("score".to_owned(), sufficient([1.0, 2.0])),
@@ -273,19 +281,11 @@ async fn results_of_a_winsorised_metric_state_the_limits_and_wait_for_them() {
         "type": "mean", "direction": "increase", "winsorize": {"upper": 0.99, "ignore_zeros": true},
     });
     server.put("/v1/metrics/score", &metric).await;
-    let mut spec = stamping(1_000);
-    spec["primary_metric"] = "score".into();
-    spec["owner"] = "somebody".into();
-    spec["decision_date"] = "2026-03-31".into();
-    server.put("/v1/experiments/x", &spec).await;
-    server.json("POST", "/v1/experiments/x/start", "").await;
-    let (a, b) = (&spec["variants"][0]["key"], &spec["variants"][1]["key"]);
-    let [a, b] = [a, b].map(|it| it.as_str().unwrap().to_owned());
+    let keys = put_x(&server, json!({"primary_metric": "score"})).await;
+    start_x(&server).await;
     let sufficient = |clipping| Sufficient {
-        measure: Measure::of(Source::Outcome("score".to_owned())),
         clipping,
-        variants: [(a.clone(), arm(7_000, 1.0)), (b.clone(), arm(3_000, 1.0))].into(),
-        behind: 0,
+        ..scores(&keys, [arm(7_000, 1.0), arm(3_000, 1.0)])
     };
     let keep = |clipping| {
         let kept = ["requests", "score"].map(|name| (name.to_owned(), sufficient(clipping)));
@@ -319,35 +319,24 @@ async fn units_that_strayed_are_in_the_first_view_and_not_in_the_second() {
     server.put("/v1/metrics/score", &metric).await;
     let p95 = json!({"type": "quantile", "quantile": 0.95, "direction": "decrease"});
     server.put("/v1/metrics/slow", &p95).await;
-    let mut spec = stamping(1_000);
-    spec["primary_metric"] = "score".into();
-    spec["guardrails"] = json!(["slow"]);
-    spec["owner"] = "somebody".into();
-    spec["decision_date"] = "2026-03-31".into();
-    server.put("/v1/experiments/x", &spec).await;
-    server.json("POST", "/v1/experiments/x/start", "").await;
-    let (a, b) = (&spec["variants"][0]["key"], &spec["variants"][1]["key"]);
-    let [a, b] = [a, b].map(|it| it.as_str().unwrap().to_owned());
+    let changes = json!({"primary_metric": "score", "guardrails": ["slow"]});
+    let keys = put_x(&server, changes).await;
+    start_x(&server).await;
     let sufficient = || {
         let mut treated = arm(3_000, 2.0);
         treated.strayed = [(20_484, arm(30, 2.0).sums)].into();
         // As much on the first day as on all.
         treated.ages = vec![treated.days.clone()];
-        Sufficient {
-            measure: Measure::of(Source::Outcome("score".to_owned())),
-            clipping: None,
-            variants: [(a.clone(), arm(7_000, 1.0)), (b.clone(), treated)].into(),
-            behind: 0,
-        }
+        scores(&keys, [arm(7_000, 1.0), treated])
     };
     let kept = ["requests", "score", "slow"].map(|name| (name.to_owned(), sufficient()));
     server.kept.sums.lock().unwrap().extend(kept);
     let shown = server.get("/v1/experiments/x/results").await.json();
     assert_eq!(shown["served"], Value::Null, "nobody strayed");
-    server.kept.summary.lock().unwrap().strayed = [(b.clone(), 30)].into();
+    server.kept.summary.lock().unwrap().strayed = [(keys[1].clone(), 30)].into();
     let answer = server.get("/v1/experiments/x/results").await;
     let shown = answer.json();
-    assert_eq!(shown["strayed"][&b], 30);
+    assert_eq!(shown["strayed"][&keys[1]], 30);
     let units = |view: &Value| view["metrics"][0]["arms"][1]["n"].clone();
     assert_eq!(units(&shown["results"]), 3_000.0, "{}", answer.text);
     let served = &shown["served"];
@@ -363,26 +352,11 @@ async fn units_that_strayed_are_in_the_first_view_and_not_in_the_second() {
 #[tokio::test]
 async fn a_split_that_is_not_the_configured_one_withholds_the_verdict() {
     let server = Server::filled().await;
-    let mut spec = stamping(1_000);
-    spec["owner"] = "somebody".into();
-    spec["decision_date"] = "2026-03-31".into();
-    server.put("/v1/experiments/x", &spec).await;
-    server.json("POST", "/v1/experiments/x/start", "").await;
-    let keys: Vec<String> = spec["variants"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| it["key"].as_str().unwrap().to_owned())
-        .collect();
+    let keys = put_x(&server, json!({})).await;
+    start_x(&server).await;
     let sufficient = Sufficient {
         measure: Measure::of(Source::Requests),
-        clipping: None,
-        variants: [
-            (keys[0].clone(), arm(3_000, 1.0)),
-            (keys[1].clone(), arm(2_000, 2.0)),
-        ]
-        .into(),
-        behind: 0,
+        ..scores(&keys, [arm(3_000, 1.0), arm(2_000, 2.0)])
     };
     for name in ["requests", "error_rate", "latency_mean"] {
         server
