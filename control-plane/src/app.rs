@@ -30,7 +30,7 @@ use crate::evidence::exchange::Exchange;
 use crate::evidence::ingest::AccessLogs;
 use crate::evidence::stats_sink::StatsSink;
 use crate::leader::Candidate;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Spans};
 use crate::open_files;
 use crate::publish::FleetPublisher;
 use crate::replicas;
@@ -113,20 +113,20 @@ enum Command {
 /// # Errors
 /// What a person has to know; the process then ends with a failure.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
-    let metrics = Arc::new(Metrics::new());
+    let spans = Spans::default();
     let collector = match &cli.command {
         Command::Serve(config) => config.traces.endpoint(),
         _ => None,
     };
-    let traces = traces::start(collector, &metrics)?;
-    let ended = run_command(cli.command, metrics).await;
+    let traces = traces::start(collector, &spans)?;
+    let ended = run_command(cli.command, spans).await;
     traces.end().await;
     ended
 }
 
-async fn run_command(command: Command, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+async fn run_command(command: Command, spans: Spans) -> anyhow::Result<()> {
     match command {
-        Command::Serve(config) => serve(*config, metrics, terminated()?).await,
+        Command::Serve(config) => serve(*config, spans, terminated()?).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Get(args) => get::run(args).await,
         Command::Status(args) => status::run(args).await,
@@ -165,12 +165,13 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The store cannot be opened, an address cannot be bound, or a server fails.
 pub async fn serve(
     config: ServeConfig,
-    metrics: Arc<Metrics>,
+    spans: Spans,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     open_files::allow_as_many_as_possible();
     let auth = config.api.auth()?;
     let xds_security = config.xds.security()?;
+    let metrics = Arc::new(Metrics::with_spans(spans));
     let fleets = Arc::new(Fleets::default());
     let registry = Registry::new(Arc::clone(&fleets), Arc::clone(&metrics));
     let settings = Settings {

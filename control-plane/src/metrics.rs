@@ -95,6 +95,12 @@ impl Metrics {
     /// All at zero.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_spans(Spans::default())
+    }
+
+    /// All at zero, but for what became of spans: whoever exports them counts there already.
+    #[must_use]
+    pub fn with_spans(spans: Spans) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("watershed"),
             api_requests: Family::default(),
@@ -111,7 +117,7 @@ impl Metrics {
             traffic: Traffic::default(),
             pipeline: PipelineCounters::default(),
             exposures: Exposures::default(),
-            spans: Spans::default(),
+            spans,
             leader: Gauge::default(),
         };
         metrics.register();
@@ -235,12 +241,6 @@ impl Metrics {
     #[must_use]
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
-    }
-
-    /// What became of spans; whoever exports them counts there.
-    #[must_use]
-    pub fn spans(&self) -> Spans {
-        self.spans.clone()
     }
 
     /// How exposures go out to others.

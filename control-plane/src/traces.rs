@@ -8,7 +8,7 @@
 
 mod exporter;
 
-use crate::metrics::Metrics;
+use crate::metrics::Spans;
 use crate::model::change::Edit;
 use crate::model::{FleetSlice, Key};
 use crate::schedule::Due;
@@ -46,12 +46,12 @@ const SERVICE: &str = "watershed";
 pub struct Traces(Option<SdkTracerProvider>);
 
 /// Sends logs to standard error, where `RUST_LOG` chooses which, and spans to the collector at `endpoint`, where
-/// there is one.
+/// there is one; what becomes of them is counted in `spans`.
 ///
 /// # Errors
 /// The endpoint is none.
-pub fn start(endpoint: Option<&str>, metrics: &Metrics) -> anyhow::Result<Traces> {
-    let provider = endpoint.map(|endpoint| provider(endpoint, metrics));
+pub fn start(endpoint: Option<&str>, spans: &Spans) -> anyhow::Result<Traces> {
+    let provider = endpoint.map(|endpoint| provider(endpoint, spans));
     let provider = provider.transpose()?;
     let spans = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
@@ -81,13 +81,13 @@ fn log() -> impl Layer<Registry> {
         .with_filter(filter)
 }
 
-fn provider(endpoint: &str, metrics: &Metrics) -> anyhow::Result<SdkTracerProvider> {
+fn provider(endpoint: &str, spans: &Spans) -> anyhow::Result<SdkTracerProvider> {
     let exporter = SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)
         .build()
         .with_context(|| format!("send traces to {endpoint}"))?;
-    let exporter = Told::new(exporter, metrics.spans());
+    let exporter = Told::new(exporter, spans.clone());
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_resource(resource())
