@@ -9,7 +9,7 @@ use crate::pin::Pin;
 use crate::plan::{Holdout, Layer, Plan};
 use crate::service::{RoutingRule, Service};
 use crate::strategy::{Features, Strategy};
-use crate::walk::{Decisions, Walk};
+use crate::walk::{Decisions, Question, Walk};
 use serde::Serialize;
 use watershed_proto::filter::v1::Reason;
 
@@ -23,8 +23,8 @@ pub struct Decision<'p, 's> {
     pub experiment: &'p Experiment,
     /// The variant that it gets.
     pub variant: &'p Variant,
-    /// What was hashed; empty where a forced or inherited variant needed no unit and found none.
-    pub unit: &'s str,
+    /// What was hashed, in UTF-8; empty where a forced or inherited variant needed no unit and found none.
+    pub unit: &'s [u8],
     /// The bucket in the experiment's layer; 0 without a unit.
     pub layer_bucket: u16,
     /// The bucket inside the experiment; 0 without a unit.
@@ -101,7 +101,7 @@ pub enum Step<'p, 's> {
         /// Its layer.
         layer: &'p Layer,
         /// The unit, where there is one.
-        unit: Option<&'s str>,
+        unit: Option<&'s [u8]>,
         /// Its bucket in the layer.
         bucket: Option<u16>,
         /// What the request brings along for the experiment.
@@ -205,7 +205,13 @@ impl Plan {
         now_ms: i64,
         visitor: &mut V,
     ) -> impl Iterator<Item = Decision<'p, 's>> {
-        Decisions::new(Walk::new(self, service, subject, now_ms, visitor))
+        Decisions::new(Question {
+            plan: self,
+            service,
+            subject,
+            now_ms,
+            visitor,
+        })
     }
 
     /// The routing rule for a request of `service` that no experiment routes: the first one that
@@ -217,7 +223,13 @@ impl Plan {
         now_ms: i64,
         visitor: &mut V,
     ) -> Option<&'p RoutingRule> {
-        let mut walk = Walk::new(self, service, subject, now_ms, visitor);
+        let mut walk = Walk::new(Question {
+            plan: self,
+            service,
+            subject,
+            now_ms,
+            visitor,
+        });
         walk.route()
     }
 }

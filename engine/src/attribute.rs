@@ -2,7 +2,7 @@
 //! answers. What does not: how a value is cut out of a request (see [`request`](crate::request)).
 
 use crate::body::Pointer;
-use crate::condition::{head, release};
+use crate::condition::Numbering;
 use crate::pin::Pin;
 use crate::time::Offset;
 use std::fmt;
@@ -142,25 +142,17 @@ pub trait Subject {
     /// The attribute's bytes, `None` where the request has no such thing.
     fn get(&self, attribute: AttributeId) -> Option<&[u8]>;
 
-    /// The attribute's text, `None` also where its bytes are no UTF-8. For a subject that knows of its
-    /// values what they are.
+    /// The attribute's bytes where they are UTF-8. For a subject that knows of its values what they are.
     #[inline]
-    fn text(&self, attribute: AttributeId) -> Option<&str> {
-        str::from_utf8(self.get(attribute)?).ok()
+    fn text(&self, attribute: AttributeId) -> Option<&[u8]> {
+        self.get(attribute).filter(|bytes| is_text(bytes))
     }
 
-    /// The [`condition::head`](crate::condition::head) of the attribute's bytes. For a subject that
-    /// knows of its values what they are.
-    #[inline]
-    fn head(&self, attribute: AttributeId) -> Option<u64> {
-        self.get(attribute).map(head)
-    }
-
-    /// The [`condition::release`](crate::condition::release) that the attribute's bytes are. For a
+    /// The number of the attribute's value by this numbering; that of no value where there is none. For a
     /// subject that knows of its values what they are.
     #[inline]
-    fn release(&self, attribute: AttributeId) -> Option<u64> {
-        self.get(attribute).and_then(release)
+    fn number(&self, attribute: AttributeId, by: Numbering) -> u64 {
+        by.number(|| self.get(attribute))
     }
 
     /// A number that every `u64` is as likely to be as any other. Asked at most once a walk, and
@@ -172,4 +164,10 @@ pub trait Subject {
     fn pins(&self) -> &[Pin] {
         &[]
     }
+}
+
+/// Whether the bytes are UTF-8. Most are ASCII, which is seen many bytes at a time.
+#[inline]
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || str::from_utf8(bytes).is_ok()
 }

@@ -2,6 +2,8 @@
 //! does not: the conditions themselves (see [`condition`](crate::condition)) and the evaluation,
 //! which is part of the one walk (see [`walk`](crate::walk)).
 
+use crate::condition::{Check, Condition};
+
 /// A rule over attributes.
 ///
 /// A missing attribute makes every condition false, so [`Rule::Not`] of it is true.
@@ -17,6 +19,20 @@ pub enum Rule {
     Condition(ConditionId),
     /// True where the segment's rule is.
     Segment(SegmentId),
+}
+
+impl Rule {
+    /// The rule in short, where it is a list of conditions of most of which numbers tell.
+    pub(crate) fn checks(&self, conditions: &[Condition]) -> Option<Box<[Check]>> {
+        let check = |rule: &Self| match rule {
+            Self::Condition(id) => conditions.get(id.0 as usize)?.check(),
+            _ => None,
+        };
+        match self {
+            Self::All(rules) => rules.iter().map(check).collect(),
+            _ => None,
+        }
+    }
 }
 
 /// A condition by its place in the plan: equal conditions are kept once.

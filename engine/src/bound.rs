@@ -4,22 +4,22 @@
 //! for).
 
 use crate::attribute::{Attribute, AttributeId, Subject};
-use crate::condition::{head, release};
+use crate::condition::Numbering;
 use crate::pin::Pin;
 
 /// The values of one request in the order of a plan's attributes, each with the numbers that it is.
 #[derive(Clone, Debug, Default)]
 pub struct Bound<'a> {
-    values: Box<[Option<Value<'a>>]>,
+    values: Box<[Value<'a>]>,
     chance: u64,
     pins: Vec<Pin>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Value<'a> {
-    text: &'a str,
-    head: u64,
-    release: Option<u64>,
+    text: Option<&'a str>,
+    /// By each [`Numbering`].
+    numbers: [u64; Numbering::ALL.len()],
 }
 
 impl<'a> Bound<'a> {
@@ -28,13 +28,12 @@ impl<'a> Bound<'a> {
         attributes: &[Attribute],
         mut read: impl FnMut(&Attribute) -> Option<&'a str>,
     ) -> Self {
-        let value = |text: &'a str| Value {
+        let value = |text: Option<&'a str>| Value {
             text,
-            head: head(text.as_bytes()),
-            release: release(text.as_bytes()),
+            numbers: Numbering::ALL.map(|by| by.number(|| text.map(str::as_bytes))),
         };
         Self {
-            values: attributes.iter().map(|one| read(one).map(value)).collect(),
+            values: attributes.iter().map(|one| value(read(one))).collect(),
             chance: 0,
             pins: Vec::new(),
         }
@@ -53,30 +52,28 @@ impl<'a> Bound<'a> {
     }
 
     #[inline]
-    fn value(&self, id: AttributeId) -> Option<&Value<'a>> {
-        self.values.get(id.index())?.as_ref()
+    fn value(&self, id: AttributeId) -> Option<&'a str> {
+        self.values.get(id.index())?.text
     }
 }
 
 impl Subject for Bound<'_> {
     #[inline]
     fn get(&self, id: AttributeId) -> Option<&[u8]> {
-        self.value(id).map(|value| value.text.as_bytes())
+        self.value(id).map(str::as_bytes)
     }
 
     #[inline]
-    fn text(&self, id: AttributeId) -> Option<&str> {
-        self.value(id).map(|value| value.text)
+    fn text(&self, id: AttributeId) -> Option<&[u8]> {
+        self.get(id)
     }
 
     #[inline]
-    fn head(&self, id: AttributeId) -> Option<u64> {
-        self.value(id).map(|value| value.head)
-    }
-
-    #[inline]
-    fn release(&self, id: AttributeId) -> Option<u64> {
-        self.value(id).and_then(|value| value.release)
+    fn number(&self, id: AttributeId, by: Numbering) -> u64 {
+        match self.values.get(id.index()) {
+            Some(value) => by.of(&value.numbers),
+            None => by.number(|| None),
+        }
     }
 
     fn chance(&self) -> u64 {

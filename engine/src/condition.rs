@@ -9,8 +9,7 @@ mod quick;
 pub mod set;
 pub mod version;
 
-pub use quick::head;
-pub use version::release;
+pub use quick::Numbering;
 
 use crate::attribute::{AttributeId, Subject};
 use network::Networks;
@@ -31,6 +30,22 @@ pub struct Condition {
     pub(crate) is_shared: bool,
     test: Test,
     quick: Quick,
+}
+
+/// A condition in short: it may not be able to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Check {
+    attribute: AttributeId,
+    quick: Quick,
+}
+
+impl Check {
+    /// As [`Condition::holds`]; `None` where the value has no number.
+    #[inline(always)]
+    pub(crate) fn holds(&self, subject: &impl Subject) -> Option<bool> {
+        let number = subject.number(self.attribute, self.quick.by);
+        self.quick.verdict(number)
+    }
 }
 
 /// What an attribute's value is held against: byte for byte, or without ASCII case where the
@@ -114,18 +129,17 @@ impl Condition {
     /// Whether the subject's value is there and passes. What can be decided by a number is.
     #[inline(always)]
     pub(crate) fn holds(&self, subject: &impl Subject) -> bool {
-        let id = self.attribute;
-        match &self.quick {
-            Quick::Head(expected) => subject.head(id) == Some(*expected),
-            Quick::Heads(expected) => subject
-                .head(id)
-                .is_some_and(|head| expected.contains(&head)),
-            Quick::Release { least, most } => match subject.release(id) {
-                Some(release) => (*least..=*most).contains(&release),
-                None => self.holds_in_full(subject),
-            },
-            Quick::Unknown => self.holds_in_full(subject),
-        }
+        let number = subject.number(self.attribute, self.quick.by);
+        let verdict = self.quick.verdict(number);
+        verdict.unwrap_or_else(|| self.holds_in_full(subject))
+    }
+
+    /// The short form, where numbers tell of most values.
+    pub(crate) fn check(&self) -> Option<Check> {
+        self.quick.tells().then(|| Check {
+            attribute: self.attribute,
+            quick: self.quick.clone(),
+        })
     }
 
     #[inline(never)]

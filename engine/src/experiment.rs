@@ -25,6 +25,9 @@ pub struct Experiment {
     pub(crate) audience: Option<Rule>,
     /// Experiments with the same audience have the same number; [`u32::MAX`] where nobody has the same.
     pub(crate) audience_number: u32,
+    /// The place of its audience among [`Plan::checks`](crate::plan::Plan); [`u32::MAX`] where it is not
+    /// there.
+    pub(crate) checks: u32,
     pub(crate) requires: Box<[Requirement]>,
     pub(crate) bucketer: Bucketer,
     pub(crate) variants: Box<[Variant]>,
@@ -113,12 +116,15 @@ impl Experiment {
     pub fn variant(&self, bucket: u16) -> Option<&Variant> {
         /// Up to so many shares it is quicker to look at each.
         const FEW: usize = 8;
-        let share = if self.shares.len() <= FEW {
-            self.shares.iter().find(|share| bucket <= share.end)
+        let (first, rest) = self.shares.split_first()?;
+        let share = if bucket <= first.end {
+            first
+        } else if rest.len() <= FEW {
+            rest.iter().find(|share| bucket <= share.end)?
         } else {
-            let following = self.shares.partition_point(|share| share.end < bucket);
-            self.shares.get(following)
-        }?;
+            let following = rest.partition_point(|share| share.end < bucket);
+            rest.get(following)?
+        };
         self.variants.get(usize::from(share.variant))
     }
 
@@ -236,7 +242,7 @@ pub struct Stickiness {
 impl Stickiness {
     /// What the cookie remembers of a unit.
     #[must_use]
-    pub fn fingerprint(&self, unit: &str) -> u32 {
+    pub fn fingerprint(&self, unit: &[u8]) -> u32 {
         fingerprint(self.salt, unit)
     }
 }

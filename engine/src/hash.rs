@@ -9,6 +9,9 @@ pub(crate) mod lanes;
 
 const BLOCK: u32 = 4;
 
+/// The length of a UUID as text.
+const UUID_BYTES: usize = 36;
+
 /// What each block adds to the state.
 const STEP: u32 = 0xe654_6b64;
 
@@ -89,6 +92,34 @@ impl State {
     /// left over is the end of its last four bytes.
     #[inline(always)]
     pub(crate) fn finish_with(self, bytes: &[u8]) -> u32 {
+        if let Ok(uuid) = bytes.try_into() {
+            return self.finish_with_uuid(uuid);
+        }
+        self.finish_with_any(bytes)
+    }
+
+    /// As [`State::finish_with`] for the most usual unit of all: its length is known, and with it how
+    /// many blocks there are and that what is left over is as long as what the salt left over.
+    #[inline(always)]
+    fn finish_with_uuid(self, uuid: &[u8; UUID_BYTES]) -> u32 {
+        const WHOLE: usize = UUID_BYTES - BLOCK as usize;
+        let over = self.length % BLOCK;
+        let (Some(first), Some(last)) = (uuid.first_chunk(), uuid.last_chunk()) else {
+            return 0;
+        };
+        let first = u32::from_le_bytes(*first).wrapping_shl(bits(over)) | self.pending;
+        let mixed = mix(self.mixed, first);
+        let missing = BLOCK.wrapping_sub(over) as usize;
+        let whole = uuid.get(missing..missing.wrapping_add(WHOLE));
+        let mixed = mix_all(mixed, whole.unwrap_or_default());
+        let last = u64::from(u32::from_le_bytes(*last)).wrapping_shl(bits(over));
+        let length = self.length.wrapping_add(UUID_BYTES as u32);
+        finalised(mixed ^ scramble(low(last.wrapping_shr(32))), length)
+    }
+
+    /// As [`State::finish_with`].
+    #[inline]
+    fn finish_with_any(self, bytes: &[u8]) -> u32 {
         let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
             return self.absorb(bytes).finish();
         };

@@ -39,8 +39,8 @@ pub enum PinnedBy {
 /// What a sticky cookie remembers of a unit, so that it sticks to no other one: behind what the
 /// experiment is salted with, so that a reshuffle lets go of everybody.
 #[must_use]
-pub(crate) fn fingerprint(salt: u32, unit: &str) -> u32 {
-    murmur3_x86_32(unit.as_bytes(), salt)
+pub(crate) fn fingerprint(salt: u32, unit: &[u8]) -> u32 {
+    murmur3_x86_32(unit, salt)
 }
 
 /// The salt of an experiment's fingerprints.

@@ -7,7 +7,7 @@ use crate::attributes::Attributes;
 use crate::audience::{ConditionId, Segment, SegmentId};
 use crate::bucketer::Bucketer;
 use crate::compile::{self, CompileError, DecodeError};
-use crate::condition::Condition;
+use crate::condition::{Check, Condition};
 use crate::experiment::Experiment;
 use crate::ranges::Ranges;
 use crate::request::Headers;
@@ -22,6 +22,8 @@ pub struct Plan {
     pub(crate) version: Box<str>,
     pub(crate) attributes: Attributes,
     pub(crate) conditions: Box<[Condition]>,
+    /// Audiences that are lists of conditions, in short.
+    pub(crate) checks: Box<[Box<[Check]>]>,
     pub(crate) segments: Box<[Segment]>,
     pub(crate) units: Box<[Unit]>,
     pub(crate) holdouts: Box<[Holdout]>,
@@ -147,6 +149,13 @@ impl Plan {
 
     pub(crate) fn condition(&self, id: ConditionId) -> Option<&Condition> {
         self.conditions.get(id.0 as usize)
+    }
+
+    /// The experiment's audience in short, where there is such a form.
+    #[inline]
+    pub(crate) fn checks(&self, experiment: &Experiment) -> Option<&[Check]> {
+        let checks = self.checks.get(experiment.checks as usize)?;
+        Some(checks)
     }
 
     pub(crate) fn segment(&self, id: SegmentId) -> Option<&Segment> {

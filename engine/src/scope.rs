@@ -1,5 +1,6 @@
 //! One layer as one service sees it: from a layer bucket to the experiment in scope that owns it.
 
+use crate::attribute::AttributeId;
 use crate::plan::{ExperimentId, LayerId, UnitId};
 
 /// From so many slots on there is an index; below, one slot after the other is looked at.
@@ -14,6 +15,8 @@ pub(crate) struct Scope {
     pub(crate) layer: LayerId,
     /// What is hashed; the same for every experiment of the scope.
     pub(crate) unit: UnitId,
+    /// Where that is read first.
+    pub(crate) source: AttributeId,
     /// Disjoint and in ascending order.
     slots: Box<[Slot]>,
     /// For each block of 16 buckets, the first slot that ends in it or later. Empty for few slots.
@@ -30,7 +33,12 @@ pub(crate) struct Slot {
 
 impl Scope {
     /// `slots` are disjoint; their order doesn't matter.
-    pub(crate) fn new(layer: LayerId, unit: UnitId, mut slots: Vec<Slot>) -> Self {
+    pub(crate) fn new(
+        layer: LayerId,
+        unit: UnitId,
+        source: AttributeId,
+        mut slots: Vec<Slot>,
+    ) -> Self {
         slots.sort_unstable();
         let index = if slots.len() < INDEXED_FROM {
             Box::default()
@@ -40,6 +48,7 @@ impl Scope {
         Self {
             layer,
             unit,
+            source,
             slots: slots.into(),
             index,
         }
@@ -48,6 +57,11 @@ impl Scope {
     /// The experiment that owns `bucket`.
     #[inline]
     pub(crate) fn experiment(&self, bucket: u16) -> Option<ExperimentId> {
+        if let Some(first) = self.slots.first()
+            && (first.start..=first.end).contains(&bucket)
+        {
+            return Some(first.experiment);
+        }
         let first = if self.index.is_empty() {
             0
         } else {
@@ -88,7 +102,7 @@ mod tests {
     #[test]
     fn a_bucket_between_slots_belongs_to_nobody() {
         let slots = vec![slot(30, 30, 1), slot(31, 9_999, 0), slot(10, 19, 0)];
-        let scope = Scope::new(LayerId(0), UnitId(0), slots);
+        let scope = Scope::new(LayerId(0), UnitId(0), AttributeId(0), slots);
         let owner = |bucket| scope.experiment(bucket).map(|id| id.0);
         assert_eq!(owner(9), None);
         assert_eq!(owner(10), Some(0));
@@ -110,7 +124,7 @@ mod tests {
                 next = start + width + 1;
                 slot(start, start + width, experiment)
             }).filter(|slot| slot.end < 10_000).collect();
-            let scope = Scope::new(LayerId(0), UnitId(0), slots.clone());
+            let scope = Scope::new(LayerId(0), UnitId(0), AttributeId(0), slots.clone());
             for bucket in 0..10_000 {
                 let owner = slots.iter().find(|slot| slot.start <= bucket && bucket <= slot.end);
                 prop_assert_eq!(scope.experiment(bucket), owner.map(|slot| slot.experiment));

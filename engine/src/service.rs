@@ -3,6 +3,7 @@
 //! not: faults in their wire form (see [`compile`](crate::compile)).
 
 use crate::audience::Rule;
+use crate::hash::State;
 use crate::hash::lanes::States;
 use crate::scope::Scope;
 
@@ -21,6 +22,8 @@ pub struct Service {
     pub(crate) scopes: Box<[Scope]>,
     /// See [`abreast`](crate::walk::abreast).
     pub(crate) abreast: Box<[Option<States>]>,
+    /// See [`straight`](crate::walk::straight).
+    pub(crate) straight: Option<State>,
     pub(crate) needs: Needs,
 }
 

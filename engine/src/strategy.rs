@@ -100,9 +100,9 @@ impl Contextual {
     }
 
     /// Whether the hash decides for `unit`.
-    pub(crate) fn explores(&self, unit: &str) -> bool {
+    pub(crate) fn explores(&self, unit: &[u8]) -> bool {
         let buckets = f64::from(self.explorer.buckets());
-        f64::from(self.explorer.bucket(unit.as_bytes())) < self.exploration * buckets
+        f64::from(self.explorer.bucket(unit)) < self.exploration * buckets
     }
 
     /// The scores of the variants, in their order.
@@ -288,7 +288,7 @@ mod tests {
     fn a_tenth_of_the_units_explores() {
         let scored = contextual(&[]);
         let count = (0..100_000)
-            .filter(|n| scored.explores(&n.to_string()))
+            .filter(|n| scored.explores(n.to_string().as_bytes()))
             .count();
         assert!((9_500..10_500).contains(&count), "{count}");
     }

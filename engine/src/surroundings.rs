@@ -8,7 +8,7 @@ use crate::attributes::Attributes;
 use crate::pin::Pin;
 use crate::request::Headers;
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 /// What headers don't tell. Everything but time and chance may be missing.
 pub trait Surroundings {
@@ -71,36 +71,48 @@ impl Surroundings for Bare {
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
 /// A value that was read, and whose it is.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Kept<'a> {
+    Nothing,
     Missing(AttributeId),
     Borrowed(AttributeId, &'a [u8]),
-    Owned(AttributeId, Box<[u8]>),
+    /// One of [`Request::made`].
+    Made(AttributeId, usize),
 }
 
-impl<'a> Kept<'a> {
-    fn new(owner: AttributeId, value: Value<'a>) -> Self {
-        match value {
-            None => Self::Missing(owner),
-            Some(Cow::Borrowed(value)) => Self::Borrowed(owner, value),
-            Some(Cow::Owned(value)) => Self::Owned(owner, value.into()),
+impl Kept<'_> {
+    #[inline]
+    fn owner(&self) -> Option<AttributeId> {
+        match self {
+            Self::Nothing => None,
+            Self::Missing(owner) | Self::Borrowed(owner, _) | Self::Made(owner, _) => Some(*owner),
         }
     }
+}
 
-    #[inline]
-    fn owner(&self) -> AttributeId {
-        match self {
-            Self::Missing(owner) | Self::Borrowed(owner, _) | Self::Owned(owner, _) => *owner,
+/// Values that had to be made, in the order in which they were: few, if any.
+#[derive(Debug, Default)]
+struct Made(OnceCell<Box<(Box<[u8]>, Made)>>);
+
+impl Made {
+    /// Keeps one more; its place.
+    #[cold]
+    fn push(&self, value: Box<[u8]>) -> usize {
+        let (mut last, mut place) = (self, 0_usize);
+        while let Some(link) = last.0.get() {
+            last = &link.1;
+            place = place.wrapping_add(1);
         }
+        last.0.get_or_init(|| Box::new((value, Self::default())));
+        place
     }
 
-    #[inline]
-    fn value(&self) -> Option<&[u8]> {
-        match self {
-            Self::Missing(_) => None,
-            Self::Borrowed(_, value) => Some(value),
-            Self::Owned(_, value) => Some(value),
+    fn get(&self, place: usize) -> Option<&[u8]> {
+        let mut link = self.0.get()?;
+        for _ in 0..place {
+            link = link.1.0.get()?;
         }
+        Some(&link.0)
     }
 }
 
@@ -117,7 +129,8 @@ pub struct Request<'a, S = Bare> {
     headers: Headers<'a>,
     attributes: &'a Attributes,
     surroundings: &'a S,
-    near: [OnceCell<Kept<'a>>; NEAR],
+    near: [Cell<Kept<'a>>; NEAR],
+    made: Made,
     far: OnceCell<Box<[OnceCell<Value<'a>>]>>,
     /// Whether the plan asks for more of the request's headers than are near.
     has_more_headers: bool,
@@ -136,13 +149,14 @@ impl<'a, S: Surroundings> Request<'a, S> {
     /// Binds `headers` and `surroundings` to the table of
     /// [`Plan::attributes`](crate::plan::Plan::attributes).
     #[must_use]
-    #[inline]
+    #[inline(never)] // Else the table is moved, which costs more than the call.
     pub fn within(headers: Headers<'a>, attributes: &'a Attributes, surroundings: &'a S) -> Self {
         let mut request = Self {
             headers,
             attributes,
             surroundings,
-            near: Default::default(),
+            near: [const { Cell::new(Kept::Nothing) }; NEAR],
+            made: Made::default(),
             far: OnceCell::new(),
             has_more_headers: false,
         };
@@ -157,19 +171,24 @@ impl<'a, S: Surroundings> Request<'a, S> {
     /// Keeps one value of a header that the plan asks for; several are joined with `,`.
     fn bind(&mut self, id: AttributeId, value: &'a [u8]) {
         for probe in 0..NEAR {
-            let cell = id.index().wrapping_add(probe) % NEAR;
-            let Some(cell) = self.near.get_mut(cell) else {
+            let at = id.index().wrapping_add(probe) % NEAR;
+            let Some(cell) = self.near.get_mut(at) else {
                 break;
             };
-            match cell.get_mut() {
-                Some(kept) if kept.owner() == id => {
-                    let known = kept.value().unwrap_or_default();
-                    *kept = Kept::Owned(id, [known, b",", value].concat().into());
+            match cell.get_mut().owner() {
+                Some(owner) if owner == id => {
+                    let kept = cell.get();
+                    let known = self.value(kept).unwrap_or_default();
+                    let joined = [known, b",", value].concat();
+                    let place = self.made.push(joined.into());
+                    if let Some(cell) = self.near.get(at) {
+                        cell.set(Kept::Made(id, place));
+                    }
                     return;
                 }
                 Some(_) => {}
                 None => {
-                    *cell = OnceCell::from(Kept::Borrowed(id, value));
+                    cell.set(Kept::Borrowed(id, value));
                     return;
                 }
             }
@@ -215,19 +234,37 @@ impl<'a, S: Surroundings> Request<'a, S> {
         let attribute = self.attributes.get(id.index())?;
         for probe in 0..NEAR {
             let cell = self.near.get(id.index().wrapping_add(probe) % NEAR)?;
-            if let Some(kept) = cell.get() {
-                if kept.owner() == id {
-                    return kept.value();
+            match cell.get().owner() {
+                Some(owner) if owner == id => return self.value(cell.get()),
+                Some(_) => {}
+                None if self.attributes.is_found(attribute) && !self.has_more_headers => {
+                    return None;
                 }
-                continue;
+                None => {
+                    let kept = self.keep(id, self.read(attribute));
+                    cell.set(kept);
+                    return self.value(kept);
+                }
             }
-            if self.attributes.is_found(attribute) && !self.has_more_headers {
-                return None;
-            }
-            let kept = cell.get_or_init(|| Kept::new(id, self.read(attribute)));
-            return kept.value();
         }
         self.far(id, attribute)
+    }
+
+    fn keep(&self, id: AttributeId, value: Value<'a>) -> Kept<'a> {
+        match value {
+            None => Kept::Missing(id),
+            Some(Cow::Borrowed(value)) => Kept::Borrowed(id, value),
+            Some(Cow::Owned(value)) => Kept::Made(id, self.made.push(value.into())),
+        }
+    }
+
+    #[inline]
+    fn value(&self, kept: Kept<'a>) -> Option<&[u8]> {
+        match kept {
+            Kept::Nothing | Kept::Missing(_) => None,
+            Kept::Borrowed(_, value) => Some(value),
+            Kept::Made(_, place) => self.made.get(place),
+        }
     }
 
     /// Beyond the near table: a cell for each attribute of the plan.
@@ -250,7 +287,7 @@ impl<S: Surroundings> Subject for Request<'_, S> {
     #[inline]
     fn get(&self, id: AttributeId) -> Option<&[u8]> {
         match self.near.get(id.index() % NEAR)?.get() {
-            Some(kept) if kept.owner() == id => kept.value(),
+            Kept::Borrowed(owner, value) if owner == id => Some(value),
             _ => self.fetch(id),
         }
     }

@@ -1,7 +1,8 @@
 //! The evaluation walk: from a request's service to the variants it gets. What lives here: the one
-//! walk that serving and explaining share, told apart by their [`Visitor`]; in `abreast`, the way
-//! through the layers; in `choose`, which variant a unit gets; in `pinned`, what a request brings
-//! along; in `rules`, whom an audience takes. What does not: what goes in and comes out (see [`assign`](crate::assign)).
+//! walk that serving and explaining share, told apart by their [`Visitor`]; in `decisions`, its door; in
+//! `straight`, the short way where there is one, and in `abreast`, the way through several layers; in
+//! `plain` and `choose`, which variant a unit gets; in `pinned`, what a request brings along; in `rules`,
+//! whom an audience takes. What does not: what goes in and comes out (see [`assign`](crate::assign)).
 
 use crate::assign::{Decision, MAX_UNIT_BYTES, Noop, Step, Verdict, Visitor};
 use crate::attribute::Subject;
@@ -12,14 +13,18 @@ use crate::scope::Scope;
 use crate::service::{RoutingRule, Service};
 use pinned::stuck_elsewhere;
 use rules::Memory;
-use watershed_proto::filter::v1::Reason;
 
-pub(crate) use abreast::{Decisions, abreast};
+pub(crate) use abreast::abreast;
+pub(crate) use decisions::{Decisions, Question};
+pub(crate) use straight::straight;
 
 mod abreast;
 mod choose;
+mod decisions;
 mod pinned;
+mod plain;
 mod rules;
+mod straight;
 
 /// One request's way through a plan.
 pub(crate) struct Walk<'p, 's, 'v, S, V> {
@@ -32,7 +37,7 @@ pub(crate) struct Walk<'p, 's, 'v, S, V> {
     /// Asked once, so that an experiment gives the same variant each time it is looked at.
     chance: Option<u64>,
     /// The unit that was read last: most layers hash the same one.
-    unit: Option<(UnitId, Option<&'s str>)>,
+    unit: Option<(UnitId, Option<&'s [u8]>)>,
     /// Verdicts of conditions that several rules share.
     conditions: Memory,
     /// Verdicts of audiences that several experiments share.
@@ -44,7 +49,7 @@ pub(crate) struct Walk<'p, 's, 'v, S, V> {
 struct Candidate<'p, 's> {
     experiment: &'p Experiment,
     layer: &'p Layer,
-    unit: Option<&'s str>,
+    unit: Option<&'s [u8]>,
     bucket: Option<u16>,
     /// Whether the bucket is the experiment's.
     owns: bool,
@@ -82,13 +87,14 @@ impl Verdict {
 
 impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
     #[inline]
-    pub(crate) fn new(
-        plan: &'p Plan,
-        service: &'p Service,
-        subject: &'s S,
-        now_ms: i64,
-        visitor: &'v mut V,
-    ) -> Self {
+    pub(crate) fn new(question: Question<'p, 's, 'v, S, V>) -> Self {
+        let Question {
+            plan,
+            service,
+            subject,
+            now_ms,
+            visitor,
+        } = question;
         Self {
             plan,
             service,
@@ -116,7 +122,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         }
         let unit = self.unit(scope.unit)?;
         let layer = self.plan.layer(scope.layer)?;
-        let bucket = layer.bucketer.bucket(unit.as_bytes());
+        let bucket = layer.bucketer.bucket(unit);
         let owner = self.plan.at(scope.experiment(bucket)?)?;
         self.owner(owner, unit, bucket, None)
     }
@@ -126,7 +132,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
     fn owner(
         &mut self,
         experiment: &'p Experiment,
-        unit: &'s str,
+        unit: &'s [u8],
         bucket: u16,
         variant_bucket: Option<u16>,
     ) -> Option<Decision<'p, 's>> {
@@ -162,7 +168,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
     #[cold]
     fn hashed(&mut self, experiment: &'p Experiment, layer: &'p Layer) -> Option<Decision<'p, 's>> {
         let unit = self.unit(experiment.unit);
-        let bucket = unit.map(|unit| layer.bucketer.bucket(unit.as_bytes()));
+        let bucket = unit.map(|unit| layer.bucketer.bucket(unit));
         self.consider(Candidate {
             experiment,
             layer,
@@ -173,25 +179,15 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         })
     }
 
-    /// The first source's value that can be a unit: not empty, at most [`MAX_UNIT_BYTES`], and
-    /// UTF-8, because evidence names the unit again as text and two units must not become one
-    /// there.
+    /// See [`unit_of`].
     #[inline(always)]
-    fn unit(&mut self, id: UnitId) -> Option<&'s str> {
+    fn unit(&mut self, id: UnitId) -> Option<&'s [u8]> {
         if let Some((last, unit)) = self.unit
             && last == id
         {
             return unit;
         }
-        let mut unit = None;
-        for source in self.plan.unit(id)? {
-            if let Some(text) = self.subject.text(*source)
-                && (1..=MAX_UNIT_BYTES).contains(&text.len())
-            {
-                unit = Some(text);
-                break;
-            }
-        }
+        let unit = unit_of(self.plan, self.subject, id);
         self.unit = Some((id, unit));
         unit
     }
@@ -215,51 +211,6 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             return None;
         }
         let given = self.give(&candidate)?;
-        self.visitor.visit(Step::Given(given));
-        Some(given)
-    }
-
-    /// As [`Walk::consider`] for an experiment of which nothing but buckets and audience decides (see
-    /// [`Experiment::mark_plain`]), the owner of the unit's bucket where the request has no pins. A
-    /// thorough visitor sees the long way.
-    #[inline(always)]
-    fn consider_plain(
-        &mut self,
-        experiment: &'p Experiment,
-        unit: &'s str,
-        bucket: u16,
-        variant_bucket: Option<u16>,
-    ) -> Option<Decision<'p, 's>> {
-        if let Some(layer) = self.plan.layer(experiment.layer) {
-            self.visitor.visit(Step::Experiment {
-                experiment,
-                layer,
-                unit: Some(unit),
-                bucket: Some(bucket),
-                pin: None,
-            });
-        }
-        let verdict = self.eligible(experiment);
-        self.visitor.visit(Step::Verdict {
-            experiment,
-            verdict,
-        });
-        if verdict != Verdict::Assigned {
-            return None;
-        }
-        let variant_bucket = match variant_bucket {
-            Some(bucket) if experiment.plain_state().is_some() => bucket,
-            _ => experiment.bucketer.bucket(unit.as_bytes()),
-        };
-        let given = Decision {
-            experiment,
-            variant: experiment.variant(variant_bucket)?,
-            unit,
-            layer_bucket: bucket,
-            variant_bucket,
-            reason: Reason::Hashed,
-            probability: 0.0,
-        };
         self.visitor.visit(Step::Given(given));
         Some(given)
     }
@@ -302,7 +253,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
             let Some(holdout) = self.plan.holdouts.get(*place as usize) else {
                 continue;
             };
-            let bucket = holdout.bucketer.bucket(unit.as_bytes());
+            let bucket = holdout.bucketer.bucket(unit);
             let holds = holdout.buckets.contains(bucket);
             self.visitor.visit(Step::Holdout {
                 holdout,
@@ -392,6 +343,20 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         }
         found
     }
+}
+
+/// The first source's value that can be a unit: not empty, at most [`MAX_UNIT_BYTES`], and UTF-8,
+/// because evidence names the unit again as text and two units must not become one there.
+#[inline(never)]
+fn unit_of<'s>(plan: &Plan, subject: &'s impl Subject, id: UnitId) -> Option<&'s [u8]> {
+    let mut texts = plan.unit(id)?.iter().map(|source| subject.text(*source));
+    texts.find_map(|text| text.filter(|text| can_be_unit(text)))
+}
+
+/// Whether a text is neither too short nor too long for a unit.
+#[inline]
+fn can_be_unit(text: &[u8]) -> bool {
+    text.len().wrapping_sub(1) < MAX_UNIT_BYTES
 }
 
 #[inline]

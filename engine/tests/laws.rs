@@ -88,7 +88,7 @@ proptest! {
         for decision in decisions(&case.plan, &case.subject) {
             let experiment = spec(&case.config, decision.experiment.key());
             let is_unknown = decision.unit.is_empty();
-            prop_assert!(is_unknown || !is_held_out(&case.config, experiment, decision.unit));
+            prop_assert!(is_unknown || !is_held_out(&case.config, experiment, str::from_utf8(decision.unit).unwrap()));
         }
     }
 

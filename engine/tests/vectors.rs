@@ -37,7 +37,7 @@ fn record(plan: &Plan, request: &Value) -> Option<AssignmentRecord> {
             experiment: decision.experiment.key().to_owned(),
             variant: decision.variant.key().to_owned(),
             unit_type: decision.experiment.unit_type().to_owned(),
-            unit: decision.unit.to_owned(),
+            unit: String::from_utf8(decision.unit.to_owned()).unwrap(),
             layer_bucket: decision.layer_bucket.into(),
             variant_bucket: decision.variant_bucket.into(),
             reason: decision.reason.into(),

@@ -29,8 +29,8 @@ pub struct Assignment<'a, F> {
     pub variant: &'a str,
     /// What is randomised.
     pub unit_type: &'a str,
-    /// What was hashed.
-    pub unit: &'a str,
+    /// What was hashed, in UTF-8.
+    pub unit: &'a [u8],
     /// The bucket in the layer.
     pub layer_bucket: u32,
     /// The bucket inside the experiment.
@@ -83,14 +83,18 @@ impl Record<'_> {
 impl<F: Deref<Target = [f64]>> Assignment<'_, F> {
     /// How many bytes [`encode`](Self::encode) writes.
     fn encoded_len(&self) -> usize {
-        let texts = [self.experiment, self.variant, self.unit_type, self.unit];
+        let texts = [self.experiment, self.variant, self.unit_type].map(str::len);
         let numbers = [
             self.layer_bucket.into(),
             self.variant_bucket.into(),
             self.reason(),
         ];
         let probability = if self.probability == 0.0 { 0 } else { 9 };
-        let texts: usize = texts.iter().map(|text| block_len(text.len())).sum();
+        let texts = texts
+            .into_iter()
+            .chain([self.unit.len()])
+            .map(block_len)
+            .sum();
         let numbers: usize = numbers.iter().map(|number| number_len(*number)).sum();
         [texts, numbers, probability, block_len(self.features_len())]
             .iter()
@@ -101,7 +105,7 @@ impl<F: Deref<Target = [f64]>> Assignment<'_, F> {
         text(1, self.experiment, into);
         text(2, self.variant, into);
         text(3, self.unit_type, into);
-        text(4, self.unit, into);
+        bytes(4, self.unit, into);
         number(5, self.layer_bucket.into(), into);
         number(6, self.variant_bucket.into(), into);
         number(7, self.reason(), into);
@@ -144,8 +148,12 @@ fn number_len(number: u64) -> usize {
 }
 
 fn text(tag: u32, text: &str, into: &mut Vec<u8>) {
-    if !text.is_empty() {
-        block(tag, text.as_bytes(), into);
+    bytes(tag, text.as_bytes(), into);
+}
+
+fn bytes(tag: u32, bytes: &[u8], into: &mut Vec<u8>) {
+    if !bytes.is_empty() {
+        block(tag, bytes, into);
     }
 }
 
@@ -224,7 +232,7 @@ mod tests {
                 experiment: &one.experiment,
                 variant: &one.variant,
                 unit_type: &one.unit_type,
-                unit: &one.unit,
+                unit: one.unit.as_bytes(),
                 layer_bucket: one.layer_bucket,
                 variant_bucket: one.variant_bucket,
                 reason: one.reason,

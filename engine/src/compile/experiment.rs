@@ -96,6 +96,7 @@ impl<'c> Builder<'_, 'c> {
             allocation,
             audience,
             audience_number: u32::MAX,
+            checks: u32::MAX,
             requires: Box::default(),
             shares: variant::shares(at, &spec.variants, bucketer.buckets())?,
             strategy: strategy::compile(self.tables, at, spec)?,

@@ -27,6 +27,7 @@ pub use fault::{CompileError, DecodeError, Entry, EntryKind, Fault};
 
 use crate::attributes::Attributes;
 use crate::audience::Rule;
+use crate::condition::{Check, Condition};
 use crate::experiment::Experiment;
 use crate::plan::{ExperimentId, Layer, Plan};
 use crate::service::ServiceIndex;
@@ -93,7 +94,13 @@ fn build(specs: &wire::Specs<'_>) -> Result<Plan, CompileError> {
     requirement::resolve(&mut compiled)?;
     mark_plain(&mut compiled, &layers);
     number_audiences(&mut compiled);
-    scope::attach(&mut services, &compiled, &layers, settings.body_limit)?;
+    let checks = shorten_audiences(&mut compiled, &tables.conditions);
+    let around = scope::Around {
+        layers: &layers,
+        units: &tables.units,
+        body_limit: settings.body_limit,
+    };
+    scope::attach(&mut services, &compiled, around)?;
     let services: Box<[_]> = services.into_iter().map(|one| one.service).collect();
     Ok(Plan {
         version: config.version.as_str().into(),
@@ -101,6 +108,7 @@ fn build(specs: &wire::Specs<'_>) -> Result<Plan, CompileError> {
         experiments: compiled.into_iter().map(|one| one.experiment).collect(),
         attributes: Attributes::new(tables.attributes),
         conditions: tables.conditions.into(),
+        checks,
         units: tables.units.into(),
         segments: segment::finish(tables.segments),
         holdouts: holdouts.into(),
@@ -152,6 +160,32 @@ fn number_audiences(compiled: &mut [Compiled<'_>]) {
     for (one, own) in compiled.iter_mut().zip(numbers) {
         one.experiment.audience_number = own.unwrap_or(u32::MAX);
     }
+}
+
+/// The short forms of audiences, each once.
+fn shorten_audiences(
+    compiled: &mut [Compiled<'_>],
+    conditions: &[Condition],
+) -> Box<[Box<[Check]>]> {
+    let mut places: Map<&Rule, u32> = Map::default();
+    let mut all = Vec::new();
+    let mut found = Vec::with_capacity(compiled.len());
+    for one in &*compiled {
+        let place = one.experiment.audience.as_ref().and_then(|rule| {
+            if let Some(place) = places.get(rule) {
+                return Some(*place);
+            }
+            let place = number(all.len());
+            all.push(rule.checks(conditions)?);
+            places.insert(rule, place);
+            Some(place)
+        });
+        found.push(place);
+    }
+    for (one, place) in compiled.iter_mut().zip(found) {
+        one.experiment.checks = place.unwrap_or(u32::MAX);
+    }
+    all.into()
 }
 
 fn by_key(compiled: &[Compiled<'_>]) -> Box<[ExperimentId]> {

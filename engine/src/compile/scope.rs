@@ -8,10 +8,11 @@
 use super::fault::{CompileError, Fault};
 use super::tables::Uses;
 use super::{Compiled, number, service};
-use crate::plan::{ExperimentId, Layer, LayerId};
+use crate::attribute::AttributeId;
+use crate::plan::{ExperimentId, Layer, LayerId, Unit};
 use crate::scope::{Scope, Slot};
 use crate::service::{Needs, Service};
-use crate::walk::abreast;
+use crate::walk::{abreast, straight};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Refuses two experiments of one layer that own the same bucket.
@@ -63,12 +64,19 @@ fn slots_of<'a>(index: usize, one: &'a Compiled<'_>) -> impl Iterator<Item = Slo
         })
 }
 
+/// What a service's scopes refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) layers: &'a [Layer],
+    pub(super) units: &'a [Unit],
+    pub(super) body_limit: usize,
+}
+
 /// Gives each service its scopes, and says what it needs.
 pub(super) fn attach(
     services: &mut [service::Compiled],
     compiled: &[Compiled<'_>],
-    layers: &[Layer],
-    body_limit: usize,
+    around: Around<'_>,
 ) -> Result<(), CompileError> {
     let mut members: Vec<Vec<usize>> = services.iter().map(|_| Vec::new()).collect();
     for (index, one) in compiled.iter().enumerate() {
@@ -87,11 +95,11 @@ pub(super) fn attach(
         let mut gathered = Gathered::new(service.uses);
         for index in list {
             if let Some(one) = compiled.get(index) {
-                gathered.add(&service.service, index, one, layers)?;
+                gathered.add(&service.service, index, one, around.layers)?;
                 gathered.need(one, compiled);
             }
         }
-        gathered.finish(&mut service.service, layers, body_limit);
+        gathered.finish(&mut service.service, around);
     }
     Ok(())
 }
@@ -191,11 +199,11 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    fn finish(self, service: &mut Service, layers: &[Layer], body_limit: usize) {
+    fn finish(self, service: &mut Service, around: Around<'_>) {
         let names = |set: BTreeSet<&str>| set.into_iter().map(Into::into).collect();
         service.needs = Needs {
             time: self.uses.time,
-            body: self.uses.body.then_some(body_limit),
+            body: self.uses.body.then_some(around.body_limit),
             response: self.writes_response
                 || self.uses.generated
                 || !self.sticky_cookies.is_empty(),
@@ -205,11 +213,19 @@ impl<'a> Gathered<'a> {
         service.scopes = self
             .layers
             .into_iter()
-            .map(|(layer, members)| Scope::new(layer, members.first.experiment.unit, members.slots))
+            .map(|(layer, members)| {
+                let unit = members.first.experiment.unit;
+                let sources = around.units.get(unit.0 as usize);
+                let first = sources.and_then(|sources| sources.first().copied());
+                let nothing = AttributeId(u32::MAX);
+                Scope::new(layer, unit, first.unwrap_or(nothing), members.slots)
+            })
             .collect();
-        service.abreast = abreast(&service.scopes, |scope| {
-            let layer = layers.get(scope.layer.0 as usize)?;
+        let salted = |scope: &Scope| {
+            let layer = around.layers.get(scope.layer.0 as usize)?;
             layer.bucketer.state().copied()
-        });
+        };
+        service.abreast = abreast(&service.scopes, salted);
+        service.straight = straight(&service.scopes, salted);
     }
 }

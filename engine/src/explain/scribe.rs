@@ -155,17 +155,17 @@ impl<'p> Scribe<'p> {
 fn fresh(
     experiment: &Experiment,
     layer: &Layer,
-    unit: Option<&str>,
+    unit: Option<&[u8]>,
     bucket: Option<u16>,
 ) -> ExperimentExplanation {
     ExperimentExplanation {
         experiment: experiment.key().to_owned(),
         layer: layer.key().to_owned(),
         unit_type: experiment.unit_type().to_owned(),
-        unit: unit.map(str::to_owned),
+        unit: unit.map(|unit| String::from_utf8_lossy(unit).into_owned()),
         layer_bucket: bucket,
         allocation: experiment.allocation().iter().collect(),
-        variant_bucket: unit.map(|unit| experiment.bucketer.bucket(unit.as_bytes())),
+        variant_bucket: unit.map(|unit| experiment.bucketer.bucket(unit)),
         strategy: match experiment.strategy {
             Strategy::Deterministic => "deterministic",
             Strategy::Random => "random",

@@ -1,6 +1,6 @@
-//! The way through a service's layers. What lives here: the iterator of decisions, and looking ahead
-//! at up to [`LANES`] layers, whose hashes are computed side by side. What does not: what one layer
-//! gives (see [`walk`](super)), which comes out the same whether or not it was looked at ahead.
+//! The way through a service's layers, one by one. What lives here: looking ahead at up to [`LANES`]
+//! layers, whose hashes are computed side by side. What does not: what one layer gives (see
+//! [`walk`](super)), which comes out the same whether or not it was looked at ahead.
 
 use super::Walk;
 use crate::assign::{Decision, Visitor};
@@ -15,8 +15,8 @@ use crate::scope::Scope;
 /// From so many on, hashes side by side cost less than one after the other.
 const WORTH_IT: usize = 2;
 
-/// The decisions for a request, layer by layer.
-pub(crate) struct Decisions<'p, 's, 'v, S, V> {
+/// The layers that a request has still to go through.
+pub(super) struct Layers<'p, 's, 'v, S, V> {
     walk: Walk<'p, 's, 'v, S, V>,
     /// What is left of the service's scopes.
     scopes: &'p [Scope],
@@ -33,7 +33,7 @@ pub(crate) struct Decisions<'p, 's, 'v, S, V> {
 
 /// What is known of layers before they are walked.
 struct Ahead<'p, 's> {
-    unit: &'s str,
+    unit: &'s [u8],
     buckets: Lanes<u16>,
     owners: Lanes<Option<&'p Experiment>>,
     /// The unit's buckets among the owners' variants, for those owners that have a
@@ -41,7 +41,7 @@ struct Ahead<'p, 's> {
     variant_buckets: Option<Lanes<u16>>,
 }
 
-impl<'p, 's, 'v, S: Subject, V: Visitor> Decisions<'p, 's, 'v, S, V> {
+impl<'p, 's, 'v, S: Subject, V: Visitor> Layers<'p, 's, 'v, S, V> {
     #[inline]
     pub(crate) fn new(walk: Walk<'p, 's, 'v, S, V>) -> Self {
         let service = walk.service;
@@ -71,7 +71,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Decisions<'p, 's, 'v, S, V> {
         {
             if self.blocks_of != Some(scope.unit) {
                 self.blocks_of = Some(scope.unit);
-                self.blocks = Blocks::new(unit.as_bytes());
+                self.blocks = Blocks::new(unit);
             }
             if let Some(blocks) = &self.blocks {
                 self.ahead = Some(foresee(self.walk.plan, self.scopes, unit, blocks, states));
@@ -95,7 +95,7 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Decisions<'p, 's, 'v, S, V> {
     }
 }
 
-impl<'p, 's, S: Subject, V: Visitor> Iterator for Decisions<'p, 's, '_, S, V> {
+impl<'p, 's, S: Subject, V: Visitor> Iterator for Layers<'p, 's, '_, S, V> {
     type Item = Decision<'p, 's>;
 
     #[inline]
@@ -124,7 +124,7 @@ impl<'p, 's, S: Subject, V: Visitor> Iterator for Decisions<'p, 's, '_, S, V> {
 fn foresee<'p, 's>(
     plan: &'p Plan,
     scopes: &[Scope],
-    unit: &'s str,
+    unit: &'s [u8],
     blocks: &Blocks,
     states: &States,
 ) -> Ahead<'p, 's> {

@@ -15,7 +15,7 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
         let experiment = candidate.experiment;
         let pin = candidate.pin;
         let bucket = match candidate.unit {
-            Some(unit) => experiment.bucketer.bucket(unit.as_bytes()),
+            Some(unit) => experiment.bucketer.bucket(unit),
             None => 0,
         };
         match pin {
@@ -88,7 +88,7 @@ impl<'p, 's> Candidate<'p, 's> {
     /// The variant by its hash.
     fn hashed(&self) -> Option<Decision<'p, 's>> {
         let unit = self.unit.unwrap_or_default();
-        let bucket = self.experiment.bucketer.bucket(unit.as_bytes());
+        let bucket = self.experiment.bucketer.bucket(unit);
         let variant = self.experiment.variant(bucket)?;
         Some(self.given(variant, bucket, Reason::Hashed))
     }

@@ -38,7 +38,7 @@ impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
             }
             let layer = self.plan.layer(layer)?;
             let unit = self.unit(experiment.unit);
-            let bucket = unit.map(|unit| layer.bucketer.bucket(unit.as_bytes()));
+            let bucket = unit.map(|unit| layer.bucketer.bucket(unit));
             let given = self.consider(Candidate {
                 experiment,
                 layer,

@@ -258,7 +258,7 @@ fn subject(plan: &Plan, (unit, values): &Values, chance: u64, pins: &[PinSpec]) 
             1 => PinnedBy::Inherited,
             2 => PinnedBy::Stuck { unit: 0 },
             _ => PinnedBy::Stuck {
-                unit: sticky?.fingerprint(unit.as_deref().unwrap_or_default()),
+                unit: sticky?.fingerprint(unit.as_deref().unwrap_or_default().as_bytes()),
             },
         };
         plan.pin(&key, if *is_b { "b" } else { "a" }, by)

@@ -138,7 +138,7 @@ fn stuck() -> PinnedBy {
 /// A user of experiment `e` while it had this salt.
 fn stuck_by(salt: &str, unit: &str) -> PinnedBy {
     PinnedBy::Stuck {
-        unit: fingerprint(fingerprint_salt("e", salt), unit),
+        unit: fingerprint(fingerprint_salt("e", salt), unit.as_bytes()),
     }
 }
 
@@ -196,9 +196,9 @@ fn what_cannot_be_a_unit_gives_way_to_the_next_source() {
         found.unwrap().unit.to_owned()
     };
     for unfit in [&b""[..], b"\xff\xfe", longer.as_bytes()] {
-        assert_eq!(unit(unfit), "c");
+        assert_eq!(unit(unfit), b"c");
     }
-    assert_eq!(unit(longest.as_bytes()), longest);
+    assert_eq!(unit(longest.as_bytes()), longest.as_bytes());
 }
 
 /// The verdict of a rule for a request with these headers.
