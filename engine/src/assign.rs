@@ -36,15 +36,16 @@ pub struct Decision<'p, 's> {
 }
 
 impl Decision<'_, '_> {
-    /// The feature vector of a contextual decision, read from the same request again; empty for
-    /// any other.
+    /// The feature vector of a contextual decision, read from the same request again; `None` for any
+    /// other.
     #[must_use]
-    pub fn features(&self, subject: &impl Subject) -> Features {
+    #[inline]
+    pub fn features(&self, subject: &impl Subject) -> Option<Features> {
         match (&self.experiment.strategy, self.reason) {
             (Strategy::Contextual(contextual), Reason::Model | Reason::Explored) => {
-                contextual.features(subject)
+                Some(contextual.features(subject))
             }
-            _ => Features::NONE,
+            _ => None,
         }
     }
 

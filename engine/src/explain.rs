@@ -180,7 +180,9 @@ fn settle(
             one.variant = Some(decision.variant.key().to_owned());
             one.reason = Some(decision.reason.as_str_name());
             one.probability = decision.probability;
-            one.features = decision.features(subject).to_vec();
+            one.features = decision
+                .features(subject)
+                .map_or_else(Vec::new, |all| all.to_vec());
             one.verdict = Verdict::Assigned;
         } else if one.verdict == Verdict::Assigned {
             one.displaced_by = Some(key.to_owned());

@@ -1,17 +1,20 @@
-//! The proxy-wasm ABI 0.2.1, as far as the filter calls it: the only unsafe code in the workspace.
+//! The proxy-wasm ABI 0.2.1, as far as the filter calls it: the only unsafe code in the workspace. In
+//! `entry`, what Envoy calls.
 //!
-//! Why not `proxy_wasm::hostcalls`: its functions panic on every status that they don't expect, and
+//! Why not the SDK's `hostcalls`: its functions panic on every status that they don't expect, and
 //! decode the answer into an enum for which another number is undefined behaviour. A panic here
 //! takes the VM down. These wrappers hand every status back as a number.
 //!
 //! Safety, for all of them: pointer and length of each argument come from one live slice, which the
 //! host reads before it returns. A buffer that the host returns was allocated through
-//! `proxy_on_memory_allocate` (exported by `proxy_wasm`, a boxed slice of exactly that length), so
-//! it is ours to free as a `Vec` of that length and capacity.
+//! [`entry::proxy_on_memory_allocate`] with exactly that length, so it is ours to free as a `Vec` of
+//! that length and capacity.
 #![allow(unsafe_code)]
 
 use crate::host::HostError;
 use std::ptr::null_mut;
+
+mod entry;
 
 const REQUEST_HEADERS: u32 = 0;
 const RESPONSE_HEADERS: u32 = 2;

@@ -1,7 +1,7 @@
-//! Envoy as the host, and the filter's entry points in proxy-wasm's terms. What does not live here:
-//! anything that a native test could reach.
+//! Envoy as the host, and what it asks of the filter in proxy-wasm's terms: contexts by their numbers.
+//! What does not live here: anything that a native test could reach, and the symbols that Envoy calls
+//! (see [`abi`]).
 
-use self::Held::{Own, Shared};
 use crate::abi;
 use crate::exchange::{Exchange, Flow};
 use crate::header_map::HeaderMap;
@@ -9,9 +9,9 @@ use crate::host::{CounterId, Host, HostError, Level};
 use crate::parked::Parked;
 use crate::root::Root;
 use crate::tally::Tally;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
 use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
@@ -20,7 +20,37 @@ thread_local! {
     /// For the life of the VM: configurations come and go.
     static TALLY: RefCell<Tally> = const { RefCell::new(Tally::new()) };
     /// Requests that wait for a body, until it is known that bodies come.
-    static PARKED: RefCell<Parked<Rc<RefCell<Exchange>>>> = const { RefCell::new(Parked::new()) };
+    static PARKED: RefCell<Parked<Stream>> = const { RefCell::new(Parked::new()) };
+    /// One for each plugin configuration that is in use.
+    static ROOTS: RefCell<BTreeMap<u32, Root>> = const { RefCell::new(BTreeMap::new()) };
+    static STREAMS: RefCell<HashMap<u32, Stream, BuildHasherDefault<Spread>>> =
+        const { RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())) };
+}
+
+/// A request and its response. Shared, so that nothing is lent out while the filter calls Envoy, which
+/// may call the filter in turn.
+type Stream = Rc<RefCell<Exchange>>;
+
+/// Spreads numbers that Envoy counts up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32((*byte).into());
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        /// 2^64 over the golden ratio.
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(GOLDEN);
+    }
 }
 
 /// How often counts are told, and how often it is looked for requests whose body does not come.
@@ -115,132 +145,115 @@ impl Host for Envoy {
     }
 }
 
-#[derive(Default)]
-struct Plugin(Root);
+/// A context begins: a request of the root, or a root itself, which has none.
+pub(crate) fn create(context: u32, root: u32) {
+    if root == 0 {
+        ROOTS.with_borrow_mut(|roots| roots.insert(context, Root::default()));
+        return;
+    }
+    let active = ROOTS.with_borrow(|roots| roots.get(&root).map(Root::active));
+    let exchange = Exchange::new(active.unwrap_or_default());
+    let stream = Rc::new(RefCell::new(exchange));
+    STREAMS.with_borrow_mut(|streams| streams.insert(context, stream));
+}
 
-impl Context for Plugin {}
-
-impl RootContext for Plugin {
-    fn on_configure(&mut self, _: usize) -> bool {
-        // Each root context has ticks of its own, and an old one's end with it.
-        if let Err(error) = abi::set_tick_period(TICK_MS) {
-            let line = format!("watershed: counts will not be told: {error}");
-            Envoy.log(Level::Error, &line);
+/// A context ends.
+pub(crate) fn delete(context: u32) {
+    let stream = STREAMS.with_borrow_mut(|streams| streams.remove(&context));
+    match stream {
+        // Only one that waits is known to somebody else.
+        Some(stream) if Rc::strong_count(&stream) > 1 => {
+            PARKED.with_borrow_mut(|parked| parked.leave(context));
         }
-        self.0.on_configure(&Envoy)
-    }
-
-    fn on_tick(&mut self) {
-        tell_counts();
-        release_the_late();
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        let exchange = Exchange::new(self.0.active());
-        Some(Box::new(Stream {
-            id,
-            exchange: Own(exchange),
-        }))
-    }
-}
-
-struct Stream {
-    id: u32,
-    exchange: Held,
-}
-
-enum Held {
-    /// Ours alone.
-    Own(Exchange),
-    /// Also in [`PARKED`].
-    Shared(Rc<RefCell<Exchange>>),
-}
-
-impl Stream {
-    /// `None` only where the exchange is in use, which no call of Envoy's makes happen.
-    fn with<T>(&mut self, act: impl FnOnce(&mut Exchange) -> T) -> Option<T> {
-        match &mut self.exchange {
-            Own(exchange) => Some(act(exchange)),
-            Shared(exchange) => Some(act(&mut *exchange.try_borrow_mut().ok()?)),
-        }
-    }
-
-    /// Sees to it that a request which waits does not wait for ever.
-    fn park(&mut self) {
-        PARKED.with_borrow_mut(|parked| {
-            if parked.is_proven() {
-                return;
-            }
-            let taken = std::mem::replace(&mut self.exchange, Own(Exchange::default()));
-            let exchange = match taken {
-                Own(exchange) => Rc::new(RefCell::new(exchange)),
-                Shared(exchange) => exchange,
-            };
-            parked.park(self.id, Rc::clone(&exchange));
-            self.exchange = Shared(exchange);
-        });
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Shared(_) = self.exchange {
-            PARKED.with_borrow_mut(|parked| parked.leave(self.id));
+        Some(_) => {}
+        None => {
+            let root = ROOTS.with_borrow_mut(|roots| roots.remove(&context));
+            drop(root);
         }
     }
 }
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        let flow = self.with(|exchange| exchange.on_request_headers(&Envoy, end_of_stream));
-        if flow == Some(Flow::Wait) {
-            self.park();
-        }
-        action(flow)
+/// Takes the configuration of a root.
+pub(crate) fn configure(root: u32) -> bool {
+    // Each root context has ticks of its own, and an old one's end with it.
+    if let Err(error) = abi::set_tick_period(TICK_MS) {
+        let line = format!("watershed: counts will not be told: {error}");
+        Envoy.log(Level::Error, &line);
     }
-
-    fn on_http_request_body(&mut self, buffered: usize, end_of_stream: bool) -> Action {
-        let flow = self.with(|exchange| {
-            if exchange.is_waiting() {
-                PARKED.with_borrow_mut(Parked::prove);
-            }
-            exchange.on_request_body(&Envoy, buffered, end_of_stream)
-        });
-        action(flow)
-    }
-
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.with(|exchange| exchange.on_request_trailers(&Envoy));
-        Action::Continue
-    }
-
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        self.with(|exchange| exchange.on_response_headers(&Envoy));
-        Action::Continue
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.with(|exchange| exchange.on_response_body(&Envoy, size, end_of_stream));
-        Action::Continue
-    }
-
-    fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.with(|exchange| exchange.on_response_trailers(&Envoy));
-        Action::Continue
-    }
+    ROOTS.with_borrow_mut(|roots| {
+        let root = roots.entry(root).or_default();
+        root.on_configure(&Envoy)
+    })
 }
 
-fn action(flow: Option<Flow>) -> Action {
-    match flow {
-        Some(Flow::Wait) => Action::Pause,
-        Some(Flow::Continue) | None => Action::Continue,
+/// It is time.
+pub(crate) fn tick() {
+    tell_counts();
+    release_the_late();
+}
+
+pub(crate) fn request_headers(context: u32, end_of_stream: bool) -> Flow {
+    let Some(stream) = stream(context) else {
+        return Flow::Continue;
+    };
+    let flow = with(&stream, |exchange| {
+        exchange.on_request_headers(&Envoy, end_of_stream)
+    });
+    if flow == Some(Flow::Wait) {
+        park(context, stream);
     }
+    flow.unwrap_or(Flow::Continue)
+}
+
+pub(crate) fn request_body(context: u32, buffered: usize, end_of_stream: bool) -> Flow {
+    let flow = with_stream(context, |exchange| {
+        if exchange.is_waiting() {
+            PARKED.with_borrow_mut(Parked::prove);
+        }
+        exchange.on_request_body(&Envoy, buffered, end_of_stream)
+    });
+    flow.unwrap_or(Flow::Continue)
+}
+
+pub(crate) fn request_trailers(context: u32) {
+    with_stream(context, |exchange| exchange.on_request_trailers(&Envoy));
+}
+
+pub(crate) fn response_headers(context: u32) {
+    with_stream(context, |exchange| exchange.on_response_headers(&Envoy));
+}
+
+pub(crate) fn response_body(context: u32, size: usize, end_of_stream: bool) {
+    with_stream(context, |exchange| {
+        exchange.on_response_body(&Envoy, size, end_of_stream);
+    });
+}
+
+pub(crate) fn response_trailers(context: u32) {
+    with_stream(context, |exchange| exchange.on_response_trailers(&Envoy));
+}
+
+fn stream(context: u32) -> Option<Stream> {
+    STREAMS.with_borrow(|streams| streams.get(&context).cloned())
+}
+
+/// `None` where there is no such stream, or where it is in use: where Envoy calls the filter while the
+/// filter calls Envoy about the same stream.
+fn with_stream<T>(context: u32, act: impl FnOnce(&mut Exchange) -> T) -> Option<T> {
+    with(&stream(context)?, act)
+}
+
+fn with<T>(stream: &Stream, act: impl FnOnce(&mut Exchange) -> T) -> Option<T> {
+    Some(act(&mut *stream.try_borrow_mut().ok()?))
+}
+
+/// Sees to it that a request which waits does not wait for ever.
+fn park(context: u32, stream: Stream) {
+    PARKED.with_borrow_mut(|parked| {
+        if !parked.is_proven() {
+            parked.park(context, stream);
+        }
+    });
 }
 
 /// Lets those go on whose body did not come; see [`parked`](crate::parked).
@@ -255,6 +268,7 @@ fn release_the_late() {
         }
         Envoy.log(Level::Error, LATE);
         exchange.on_timeout(&Envoy);
+        drop(exchange);
         let _ = abi::continue_request();
     }
 }
@@ -266,16 +280,4 @@ fn tell_counts() {
             let _ = abi::increment(counter, count.into());
         }
     });
-}
-
-/// The one symbol that Envoy looks for first.
-#[allow(unsafe_code, missing_docs)]
-mod entry {
-    use super::{LogLevel, Plugin};
-
-    proxy_wasm::main! {{
-        // Also puts the message of a panic into Envoy's log, should there ever be one.
-        proxy_wasm::set_log_level(LogLevel::Warn);
-        proxy_wasm::set_root_context(|_| Box::<Plugin>::default());
-    }}
 }

@@ -4,8 +4,8 @@
 //!
 //! The tags are those of `record.proto`; the tests hold this against the generated message.
 
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use std::ops::Deref;
+use watershed_engine::Plan;
 
 /// [`AssignmentRecord`](watershed_proto::filter::v1::AssignmentRecord), borrowed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,12 +23,8 @@ pub struct Record<'a> {
 /// [`Assignment`](watershed_proto::filter::v1::Assignment), borrowed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Assignment<'a, F> {
-    /// The experiment's key.
-    pub experiment: &'a str,
-    /// The variant's key.
-    pub variant: &'a str,
-    /// What is randomised.
-    pub unit_type: &'a str,
+    /// What is known before the request; see [`Heads`].
+    pub head: &'a [u8],
     /// What was hashed, in UTF-8.
     pub unit: &'a [u8],
     /// The bucket in the layer.
@@ -41,6 +37,48 @@ pub struct Assignment<'a, F> {
     pub probability: f64,
     /// The feature vector of a contextual decision.
     pub features: F,
+}
+
+/// What every assignment to a variant begins with, encoded once: the experiment's and the variant's keys,
+/// and what is randomised.
+#[derive(Clone, Debug, Default)]
+pub struct Heads {
+    bytes: Vec<u8>,
+    /// Where each variant's ends, by [`Variant::ordinal`](watershed_engine::Variant::ordinal); it begins
+    /// where the one before ends.
+    ends: Vec<usize>,
+}
+
+impl Heads {
+    /// Those of all variants of the plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let mut heads = Self::default();
+        for experiment in plan.experiments() {
+            for variant in experiment.variants() {
+                heads.push([experiment.key(), variant.key(), experiment.unit_type()]);
+            }
+        }
+        heads
+    }
+
+    fn push(&mut self, [experiment, variant, unit_type]: [&str; 3]) {
+        text(1, experiment, &mut self.bytes);
+        text(2, variant, &mut self.bytes);
+        text(3, unit_type, &mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// That of one variant; empty for a variant of another plan.
+    #[must_use]
+    pub fn get(&self, ordinal: usize) -> &[u8] {
+        let before = ordinal.checked_sub(1);
+        let start = before.and_then(|before| self.ends.get(before)).copied();
+        let end = self.ends.get(ordinal).copied().unwrap_or_default();
+        self.bytes
+            .get(start.unwrap_or_default()..end)
+            .unwrap_or_default()
+    }
 }
 
 /// The most that is kept of what an upstream says came of a request, in bytes: one more than is read, so
@@ -71,8 +109,8 @@ impl Record<'_> {
         text(2, self.service, &mut bytes);
         text(3, self.cluster, &mut bytes);
         for assignment in assignments {
-            encode_key(4, WireType::LengthDelimited, &mut bytes);
-            encode_varint(assignment.encoded_len() as u64, &mut bytes);
+            key(4, BLOCK, &mut bytes);
+            varint(assignment.encoded_len() as u64, &mut bytes);
             assignment.encode(&mut bytes);
         }
         text(5, self.routing_rule, &mut bytes);
@@ -83,18 +121,13 @@ impl Record<'_> {
 impl<F: Deref<Target = [f64]>> Assignment<'_, F> {
     /// How many bytes [`encode`](Self::encode) writes.
     fn encoded_len(&self) -> usize {
-        let texts = [self.experiment, self.variant, self.unit_type].map(str::len);
         let numbers = [
             self.layer_bucket.into(),
             self.variant_bucket.into(),
             self.reason(),
         ];
         let probability = if self.probability == 0.0 { 0 } else { 9 };
-        let texts = texts
-            .into_iter()
-            .chain([self.unit.len()])
-            .map(block_len)
-            .sum();
+        let texts = block_len(self.unit.len()).saturating_add(self.head.len());
         let numbers: usize = numbers.iter().map(|number| number_len(*number)).sum();
         [texts, numbers, probability, block_len(self.features_len())]
             .iter()
@@ -102,20 +135,18 @@ impl<F: Deref<Target = [f64]>> Assignment<'_, F> {
     }
 
     fn encode(&self, into: &mut Vec<u8>) {
-        text(1, self.experiment, into);
-        text(2, self.variant, into);
-        text(3, self.unit_type, into);
+        into.extend_from_slice(self.head);
         bytes(4, self.unit, into);
         number(5, self.layer_bucket.into(), into);
         number(6, self.variant_bucket.into(), into);
         number(7, self.reason(), into);
         if self.probability != 0.0 {
-            encode_key(8, WireType::SixtyFourBit, into);
+            key(8, EIGHT_BYTES, into);
             into.extend_from_slice(&self.probability.to_le_bytes());
         }
         if !self.features.is_empty() {
-            encode_key(9, WireType::LengthDelimited, into);
-            encode_varint(self.features_len() as u64, into);
+            key(9, BLOCK, into);
+            varint(self.features_len() as u64, into);
             for feature in self.features.iter() {
                 into.extend_from_slice(&feature.to_le_bytes());
             }
@@ -131,43 +162,81 @@ impl<F: Deref<Target = [f64]>> Assignment<'_, F> {
     }
 }
 
+/// Wire types: how what follows a key is to be read.
+const VARINT: u8 = 0;
+const EIGHT_BYTES: u8 = 1;
+const BLOCK: u8 = 2;
+
 /// The length of a text or of packed numbers, all of whose tags take one byte; none where it is empty.
+#[inline]
 fn block_len(length: usize) -> usize {
     if length == 0 {
         return 0;
     }
-    let prefix = encoded_len_varint(length as u64).saturating_add(1);
+    let prefix = varint_len(length as u64).saturating_add(1);
     prefix.saturating_add(length)
 }
 
+#[inline]
 fn number_len(number: u64) -> usize {
     if number == 0 {
         return 0;
     }
-    encoded_len_varint(number).saturating_add(1)
+    varint_len(number).saturating_add(1)
 }
 
-fn text(tag: u32, text: &str, into: &mut Vec<u8>) {
+/// Seven bits a byte.
+#[inline]
+fn varint_len(number: u64) -> usize {
+    match number {
+        0..=0x7f => 1,
+        0x80..=0x3fff => 2,
+        _ => (number.ilog2() / 7).saturating_add(1) as usize,
+    }
+}
+
+#[inline]
+fn text(tag: u8, text: &str, into: &mut Vec<u8>) {
     bytes(tag, text.as_bytes(), into);
 }
 
-fn bytes(tag: u32, bytes: &[u8], into: &mut Vec<u8>) {
+#[inline]
+fn bytes(tag: u8, bytes: &[u8], into: &mut Vec<u8>) {
     if !bytes.is_empty() {
         block(tag, bytes, into);
     }
 }
 
-fn block(tag: u32, bytes: &[u8], into: &mut Vec<u8>) {
-    encode_key(tag, WireType::LengthDelimited, into);
-    encode_varint(bytes.len() as u64, into);
+#[inline]
+fn block(tag: u8, bytes: &[u8], into: &mut Vec<u8>) {
+    key(tag, BLOCK, into);
+    varint(bytes.len() as u64, into);
     into.extend_from_slice(bytes);
 }
 
-fn number(tag: u32, number: u64, into: &mut Vec<u8>) {
+#[inline]
+fn number(tag: u8, number: u64, into: &mut Vec<u8>) {
     if number != 0 {
-        encode_key(tag, WireType::Varint, into);
-        encode_varint(number, into);
+        key(tag, VARINT, into);
+        varint(number, into);
     }
+}
+
+/// A field's tag, below 16, and its wire type.
+#[inline]
+fn key(tag: u8, wire_type: u8, into: &mut Vec<u8>) {
+    into.push(tag.wrapping_shl(3) | wire_type);
+}
+
+/// Most numbers and lengths in a record take one byte or two.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // Seven bits are left.
+fn varint(mut number: u64, into: &mut Vec<u8>) {
+    while number > 0x7f {
+        into.push(number as u8 | 0x80);
+        number = number.wrapping_shr(7);
+    }
+    into.push(number as u8);
 }
 
 #[cfg(test)]
@@ -228,10 +297,12 @@ mod tests {
                 cluster: &record.cluster,
                 routing_rule: &record.routing_rule,
             };
-            let assignments = record.assignments.iter().map(|one| Assignment {
-                experiment: &one.experiment,
-                variant: &one.variant,
-                unit_type: &one.unit_type,
+            let mut heads = Heads::default();
+            for one in &record.assignments {
+                heads.push([&one.experiment, &one.variant, &one.unit_type]);
+            }
+            let assignments = record.assignments.iter().enumerate().map(|(place, one)| Assignment {
+                head: heads.get(place),
                 unit: one.unit.as_bytes(),
                 layer_bucket: one.layer_bucket,
                 variant_bucket: one.variant_bucket,

@@ -10,6 +10,7 @@ use crate::around::Around;
 use crate::counters::Counters;
 use crate::host::{Host, HostError};
 use crate::pins::{self, Jar};
+use crate::record::Heads;
 use crate::response::ResponseHeader;
 use crate::stamp::Stamp;
 use crate::upstream::{OWN_HEADERS, Outcome};
@@ -24,6 +25,7 @@ use watershed_proto::filter::v1::Trust;
 pub struct Active {
     plan: Plan,
     counters: Counters,
+    heads: Heads,
     /// The keys of baggage that any variant sets.
     reserved: Box<[Box<str>]>,
 }
@@ -32,10 +34,12 @@ impl Active {
     /// A plan with its counters.
     pub fn new(plan: Plan, host: &impl Host) -> Self {
         let counters = Counters::define(&plan, host);
+        let heads = Heads::of(&plan);
         let reserved = baggage_keys(&plan);
         Self {
             plan,
             counters,
+            heads,
             reserved,
         }
     }
@@ -156,6 +160,7 @@ impl<H: Host> Visit<'_, H> {
         let minted = around.finish()?;
         let outcome = Outcome {
             version: plan.version(),
+            heads: &self.active.heads,
             service,
             subject: &request,
             decisions: &decisions,

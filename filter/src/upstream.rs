@@ -4,7 +4,7 @@
 use crate::around::Minted;
 use crate::baggage;
 use crate::host::{Host, HostError};
-use crate::record::{Assignment, Record};
+use crate::record::{Assignment, Heads, Record};
 use crate::stamp::Stamp;
 use watershed_engine::service::RoutingRule;
 use watershed_engine::{Decision, Headers, Service, Subject};
@@ -20,6 +20,8 @@ const COOKIE: &str = "cookie";
 pub struct Outcome<'o, S> {
     /// The configuration's version.
     pub version: &'o str,
+    /// What records say of the plan's variants.
+    pub heads: &'o Heads,
     /// The request's service.
     pub service: &'o Service,
     /// The request, for the feature vectors of its decisions.
@@ -179,16 +181,18 @@ impl<S: Subject> Outcome<'_, S> {
             cluster: self.cluster().unwrap_or_default(),
             routing_rule: self.rule.map(RoutingRule::key).unwrap_or_default(),
         };
-        record.encode(self.decisions.iter().map(|decision| Assignment {
-            experiment: decision.experiment.key(),
-            variant: decision.variant.key(),
-            unit_type: decision.experiment.unit_type(),
-            unit: decision.unit,
-            layer_bucket: decision.layer_bucket.into(),
-            variant_bucket: decision.variant_bucket.into(),
-            reason: decision.reason.into(),
-            probability: decision.probability,
-            features: decision.features(self.subject),
+        record.encode(self.decisions.iter().map(|decision| {
+            Assignment {
+                head: self.heads.get(decision.variant.ordinal()),
+                unit: decision.unit,
+                layer_bucket: decision.layer_bucket.into(),
+                variant_bucket: decision.variant_bucket.into(),
+                reason: decision.reason.into(),
+                probability: decision.probability,
+                features: decision
+                    .features(self.subject)
+                    .map_or_else(Vec::new, |all| all.to_vec()),
+            }
         }))
     }
 }

@@ -50,7 +50,7 @@ fn the_bill_of_materials_has_what_is_shipped_and_nothing_else() {
         "watershed-control-plane",
         "watershed-filter",
         "watershed-engine",
-        "proxy-wasm",
+        "regex",
         "rusqlite",
         "tonic",
     ];

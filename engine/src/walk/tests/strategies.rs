@@ -58,7 +58,7 @@ fn a_random_decision_says_with_which_probability() {
         0.75
     };
     assert!((given.probability - expected).abs() < 1e-12);
-    assert!(given.features(&request).is_empty());
+    assert!(given.features(&request).is_none());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_model_chooses_and_a_share_of_units_explores() {
             let mut given = plan.assign(&plan.services()[0], &request, 0, &mut noop);
             let given = given.next().unwrap();
             let is_gold = f64::from(u8::from(value == "yes"));
-            assert_eq!(given.features(&request).to_vec(), [1.0, is_gold]);
+            assert_eq!(given.features(&request).unwrap().to_vec(), [1.0, is_gold]);
             // The hash gives everybody b.
             let expected = match (given.variant.key(), best) {
                 ("b", "b") => 1.0,
