@@ -113,7 +113,7 @@ impl State {
         let whole = uuid.get(missing..missing.wrapping_add(WHOLE));
         let mixed = mix_all(mixed, whole.unwrap_or_default());
         let last = u64::from(u32::from_le_bytes(*last)).wrapping_shl(bits(over));
-        let length = self.length.wrapping_add(UUID_BYTES as u32);
+        let length = self.length.wrapping_add(low(UUID_BYTES as u64));
         finalised(mixed ^ scramble(low(last.wrapping_shr(32))), length)
     }
 
@@ -297,6 +297,16 @@ mod tests {
             let before = pieces.iter().take(pieces.len().saturating_sub(1));
             let state = before.fold(State::new(seed), |state, piece| state.absorb(piece));
             prop_assert_eq!(state.finish_with(last), murmur3_x86_32(&pieces.concat(), seed));
+        }
+
+        #[test]
+        fn a_uuid_behind_any_salt_is_hashed_like_any_other_text(
+            salt in prop::collection::vec(any::<u8>(), 0..9), unit in prop::collection::vec(any::<u8>(), UUID_BYTES), seed: u32,
+        ) {
+            let state = State::new(seed).absorb(&salt);
+            let reference = murmur3::murmur3_32(&mut Cursor::new([&salt[..], &unit].concat()), seed).unwrap();
+            prop_assert_eq!(state.finish_with(&unit), reference);
+            prop_assert_eq!(state.finish_with_any(&unit), reference);
         }
 
         #[test]

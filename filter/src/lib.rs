@@ -8,8 +8,8 @@
 //! [`request`], which gathers what the engine asks ([`around`], [`pins`]) and writes what
 //! [`upstream`] and client ([`response`]) get; what an answer says of its cost is read while it passes by
 //! ([`usage`]). All of it speaks to Envoy only through
-//! [`host::Host`]. On wasm32 `envoy` implements that trait on the raw calls of `abi` and hooks it
-//! into proxy-wasm; natively a fake stands in.
+//! [`host::Host`]. On wasm32 `envoy` implements that trait on the raw calls of `abi`, which also has the
+//! symbols that Envoy calls; natively a fake stands in.
 //!
 //! Nothing here may panic: a trap takes the VM down for every request that it serves.
 #![cfg_attr(
