@@ -4,12 +4,13 @@
 //! A tour. [`bootstrap`] writes each set-up's configuration; [`process`] starts Envoys and reads
 //! what the kernel says they used; [`upstream`] answers behind them and [`load`] asks in front;
 //! [`authz`] is the ext_authz service; [`rounds`] measures requests, [`updates`] measures new
-//! configurations and memory; [`report`] writes it all down.
+//! configurations and memory; [`instructions`] counts instead; [`report`] writes it all down.
 
 pub mod admin;
 pub mod authz;
 pub mod bootstrap;
 pub mod exports;
+pub mod instructions;
 pub mod load;
 pub mod plot;
 pub mod process;

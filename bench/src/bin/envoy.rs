@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command as Program;
 use watershed_bench::envoy::bootstrap::{self, Surroundings, Trimmed};
-use watershed_bench::envoy::exports;
 use watershed_bench::envoy::process::{Envoy, Process, pause};
 use watershed_bench::envoy::report::{self, Report};
 use watershed_bench::envoy::rounds::{self, Plan, Running};
 use watershed_bench::envoy::updates::{self, Memory};
 use watershed_bench::envoy::upstream::Upstream;
 use watershed_bench::envoy::{Setup, authz, load, plot};
+use watershed_bench::envoy::{exports, instructions};
 use watershed_bench::{machine, work};
 
 #[derive(Parser)]
@@ -30,6 +30,9 @@ enum Command {
     ExtAuthz,
     /// Measure, write `envoy.json` and `envoy.svg` into a folder, and print them.
     Report(Options),
+    /// Count the instructions that a request takes of Envoy without a filter and with each of these
+    /// filters: some minutes each, whatever else the machine does. Needs valgrind.
+    Count(Builds),
     /// Measure builds of Watershed's filter beside each other and print what each needs a request:
     /// the way to see what a change of the filter does.
     Compare(Builds),
@@ -89,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         Command::ExtAuthz => authz::serve(),
         Command::Report(options) => measure(&options),
         Command::Compare(builds) => compare(&builds),
+        Command::Count(builds) => count(&builds),
     }
 }
 
@@ -126,6 +130,30 @@ fn compare(builds: &Builds) -> anyhow::Result<()> {
             ratio.median,
             filter.display()
         );
+    }
+    Ok(())
+}
+
+fn count(builds: &Builds) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let upstream = Upstream::start()?;
+    let (_service, authz) = start_service(folder.path())?;
+    let requests = load::wire(&work::requests());
+    let mut none = None;
+    for place in 0..=builds.filters.len() {
+        let filter = place.checked_sub(1).and_then(|it| builds.filters.get(it));
+        let file = filter.map_or_else(|| Ok("".into()), |filter| filter.canonicalize())?;
+        let around = Surroundings::of_filter(&file, upstream.address, authz);
+        let bootstrap = match filter {
+            Some(_) => bootstrap::with_filter(&file, builds.experiments, &around)?,
+            None => bootstrap::of(Setup::NoFilter, &around)?,
+        };
+        let folder = folder.path().join(place.to_string());
+        let (envoy, count) = (&builds.envoy, builds.requests);
+        let each = instructions::a_request(envoy, &folder, &bootstrap, &requests, count)?;
+        let ratio = each as f64 / *none.get_or_insert(each) as f64;
+        let name = filter.map_or("no filter".into(), |filter| filter.display().to_string());
+        println!("{each:>9} instructions  {ratio:.3}  {name}");
     }
     Ok(())
 }

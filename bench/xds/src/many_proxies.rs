@@ -1,11 +1,11 @@
 //! One small model and many proxies: how long a change of weights takes to the last of them, what a proxy
 //! costs the control plane in memory, and what happens when all reconnect at once.
 
-use anyhow::Context as _;
 use crate::documents::{self, EXPERIMENT, weights};
 use crate::fleet::{Counts, Fleet};
 use crate::server::{Programs, Server};
 use crate::summary::{Summary, milliseconds};
+use anyhow::Context as _;
 use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
