@@ -11,37 +11,44 @@ use crate::ranges::Ranges;
 use crate::strategy::Strategy;
 use std::sync::Arc;
 
-/// One experiment.
+/// One experiment. What every decision reads comes first and lies together: between two requests a
+/// proxy's own work empties the caches, and each line of memory less is a wait less.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub struct Experiment {
-    pub(crate) key: Box<str>,
+    pub(crate) bucketer: Bucketer,
+    /// The first of `shares`; with two variants that is all of them.
+    pub(crate) near: [Share; NEAR],
     pub(crate) layer: LayerId,
-    pub(crate) unit_type: Arc<str>,
+    /// The place of its audience among [`Plan::checks`](crate::plan::Plan); [`u32::MAX`] where it is not
+    /// there.
+    pub(crate) checks: u32,
+    /// Experiments with the same audience have the same number; [`u32::MAX`] where nobody has the same.
+    pub(crate) audience_number: u32,
+    pub(crate) fallback: u16,
+    /// See [`Experiment::mark_plain`].
+    pub(crate) is_plain: bool,
+    pub(crate) rolled_back: bool,
+    /// One of the kill switches is thrown: its own, its layer's or the global one.
+    pub(crate) is_off: bool,
+    pub(crate) variants: Box<[Variant]>,
+    pub(crate) audience: Option<Rule>,
     pub(crate) unit: UnitId,
+    pub(crate) key: Box<str>,
+    pub(crate) unit_type: Arc<str>,
     /// The places of the services that it names, ascending; `None` for all.
     pub(crate) services: Option<Box<[u32]>>,
     pub(crate) window: Option<Box<Window>>,
     pub(crate) allocation: Ranges,
-    pub(crate) audience: Option<Rule>,
-    /// Experiments with the same audience have the same number; [`u32::MAX`] where nobody has the same.
-    pub(crate) audience_number: u32,
-    /// The place of its audience among [`Plan::checks`](crate::plan::Plan); [`u32::MAX`] where it is not
-    /// there.
-    pub(crate) checks: u32,
     pub(crate) requires: Box<[Requirement]>,
-    pub(crate) bucketer: Bucketer,
-    pub(crate) variants: Box<[Variant]>,
     /// Ascending, and together every bucket.
     pub(crate) shares: Box<[Share]>,
     pub(crate) strategy: Strategy,
     pub(crate) stickiness: Option<Box<Stickiness>>,
-    pub(crate) fallback: u16,
-    pub(crate) rolled_back: bool,
-    /// One of the kill switches is thrown: its own, its layer's or the global one.
-    pub(crate) is_off: bool,
-    /// See [`Experiment::mark_plain`].
-    pub(crate) is_plain: bool,
 }
+
+/// How many shares lie in the experiment itself.
+const NEAR: usize = 2;
 
 impl Experiment {
     /// The experiment's key.
@@ -114,18 +121,15 @@ impl Experiment {
     #[must_use]
     #[inline]
     pub fn variant(&self, bucket: u16) -> Option<&Variant> {
-        /// Up to so many shares it is quicker to look at each.
-        const FEW: usize = 8;
-        let (first, rest) = self.shares.split_first()?;
-        let share = if bucket <= first.end {
-            first
-        } else if rest.len() <= FEW {
-            rest.iter().find(|share| bucket <= share.end)?
-        } else {
-            let following = rest.partition_point(|share| share.end < bucket);
-            rest.get(following)?
-        };
+        let near = self.near.iter().find(|share| bucket <= share.end);
+        let share = near.or_else(|| self.far_share(bucket))?;
         self.variants.get(usize::from(share.variant))
+    }
+
+    #[cold]
+    fn far_share(&self, bucket: u16) -> Option<&Share> {
+        let following = self.shares.partition_point(|share| share.end < bucket);
+        self.shares.get(following)
     }
 
     /// The share of the variant hash's buckets that `variant` owns, 0 to 1.
@@ -154,6 +158,23 @@ impl Experiment {
 pub(crate) struct Share {
     pub(crate) end: u16,
     pub(crate) variant: u16,
+}
+
+impl Share {
+    /// Nobody's: no bucket is up to its end but 0, which belongs to the first share there is.
+    const NONE: Self = Self {
+        end: 0,
+        variant: u16::MAX,
+    };
+
+    /// The first of these.
+    pub(crate) fn near(shares: &[Self]) -> [Self; NEAR] {
+        let mut near = [Self::NONE; NEAR];
+        for (place, share) in near.iter_mut().zip(shares) {
+            *place = *share;
+        }
+        near
+    }
 }
 
 /// One arm of an experiment.

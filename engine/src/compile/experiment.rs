@@ -9,7 +9,7 @@ use super::wire::Spec as Source;
 use super::{Compiled, attribute, dangling, limits, rule, small, strategy, text, variant};
 use crate::audience::Rule;
 use crate::bucketer::Bucketer;
-use crate::experiment::{Experiment, Stickiness, Window};
+use crate::experiment::{Experiment, Share, Stickiness, Window};
 use crate::pin::fingerprint_salt;
 use crate::plan::{Layer, UnitId};
 use crate::ranges::Ranges;
@@ -86,7 +86,9 @@ impl<'c> Builder<'_, 'c> {
         let variants = variant::variants(at, &spec.variants, routes, &mut self.variants)?;
         let fallback = variants.iter().position(|one| *one.key == *spec.fallback);
         let fallback = fallback.ok_or_else(|| at.fault("fallback", dangling(&spec.fallback)))?;
+        let shares = variant::shares(at, &spec.variants, bucketer.buckets())?;
         let experiment = Experiment {
+            near: Share::near(&shares),
             key: spec.key.as_str().into(),
             layer: layer_id,
             unit_type: self.tables.unit_type(&source.who.unit_type),
@@ -98,7 +100,7 @@ impl<'c> Builder<'_, 'c> {
             audience_number: u32::MAX,
             checks: u32::MAX,
             requires: Box::default(),
-            shares: variant::shares(at, &spec.variants, bucketer.buckets())?,
+            shares,
             strategy: strategy::compile(self.tables, at, spec)?,
             stickiness: self.stickiness(at, spec)?,
             bucketer,
