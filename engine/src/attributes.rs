@@ -3,6 +3,8 @@
 //! once. What does not: how a value is read (see [`surroundings`](crate::surroundings)).
 
 use crate::attribute::{Attribute, AttributeId};
+use crate::hash::GOLDEN;
+use crate::request::is_name;
 use std::ops::Deref;
 
 /// Every attribute that a plan may ask for, each once.
@@ -16,9 +18,6 @@ pub struct Attributes {
     /// one and need not be looked for.
     lengths: u64,
 }
-
-/// Shorter names are not in the table.
-const SHORTEST: usize = 4;
 
 /// A header that is asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,7 +36,7 @@ struct Ends {
 }
 
 impl Ends {
-    /// `None` for a name that is too short.
+    /// `None` for a name that is too short for the table.
     #[inline]
     fn of(name: &[u8]) -> Option<Self> {
         let length = name.len();
@@ -66,12 +65,10 @@ impl Ends {
     #[inline]
     fn home(self, size: usize) -> Option<usize> {
         const CASE: u64 = 0x2020_2020_2020_2020;
-        /// 2^64 over the golden ratio.
-        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let mask = size.checked_sub(1)?;
         let both = (self.first | CASE).rotate_left(9) ^ (self.last | CASE);
         #[allow(clippy::cast_possible_truncation)] // Half of the bits are more than a table has.
-        let spread = both.wrapping_mul(SPREAD).wrapping_shr(32) as usize;
+        let spread = both.wrapping_mul(GOLDEN).wrapping_shr(32) as usize;
         Some(spread & mask)
     }
 }
@@ -112,7 +109,7 @@ impl Attributes {
 
     /// Whether a header is looked for by [`Attributes::header`].
     pub(crate) fn is_found(&self, attribute: &Attribute) -> bool {
-        matches!(attribute, Attribute::Header(name) if name.len() >= SHORTEST)
+        matches!(attribute, Attribute::Header(name) if Ends::of(name.as_bytes()).is_some())
     }
 
     /// The attribute that is the header of this name, in any case.
@@ -138,10 +135,7 @@ impl Attributes {
     #[inline(never)]
     fn is_name(&self, entry: &Entry, name: &[u8]) -> bool {
         match self.list.get(entry.id.index()) {
-            Some(Attribute::Header(other)) => {
-                let other = other.as_bytes();
-                name == other || name.eq_ignore_ascii_case(other)
-            }
+            Some(Attribute::Header(other)) => is_name(name, other.as_bytes()),
             _ => false,
         }
     }
@@ -186,7 +180,7 @@ mod tests {
             for name in names.iter().chain([&other]) {
                 let expected = Attribute::Header(name.as_str().into());
                 let place = attributes.iter().position(|one| *one == expected);
-                let place = place.filter(|_| name.len() >= SHORTEST);
+                let place = place.filter(|_| name.len() >= 4);
                 for name in [name.clone(), name.to_ascii_uppercase()] {
                     let found = attributes.header(name.as_bytes());
                     prop_assert_eq!(found.map(AttributeId::index), place, "{}", name);

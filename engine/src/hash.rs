@@ -7,6 +7,9 @@
 
 pub(crate) mod lanes;
 
+/// 2^64 over the golden ratio, odd: spreads numbers that lie close together.
+pub(crate) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 const BLOCK: u32 = 4;
 
 /// The length of a UUID as text.

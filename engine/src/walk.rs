@@ -12,6 +12,7 @@ use crate::plan::{ExperimentId, Layer, Plan, UnitId};
 use crate::scope::Scope;
 use crate::service::{RoutingRule, Service};
 use pinned::stuck_elsewhere;
+use plain::{give_plain, turn_to};
 use rules::Memory;
 
 pub(crate) use abreast::abreast;
@@ -137,7 +138,10 @@ impl<'p, 's, 'v, S: Subject, V: Visitor> Walk<'p, 's, 'v, S, V> {
         variant_bucket: Option<u16>,
     ) -> Option<Decision<'p, 's>> {
         if experiment.is_plain && !V::THOROUGH {
-            return self.consider_plain(experiment, unit, bucket, variant_bucket);
+            turn_to(self.plan, experiment, unit, bucket, self.visitor);
+            let takes = self.takes(experiment);
+            let visitor = &mut *self.visitor;
+            return give_plain(experiment, unit, bucket, variant_bucket, takes, visitor);
         }
         self.consider(Candidate {
             experiment,

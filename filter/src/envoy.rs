@@ -167,8 +167,7 @@ pub(crate) fn delete(context: u32) {
         }
         Some(_) => {}
         None => {
-            let root = ROOTS.with_borrow_mut(|roots| roots.remove(&context));
-            drop(root);
+            ROOTS.with_borrow_mut(|roots| roots.remove(&context));
         }
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! The tags are those of `record.proto`; the tests hold this against the generated message.
 
+use prost::encoding::encoded_len_varint;
 use std::ops::Deref;
 use watershed_engine::Plan;
 
@@ -173,7 +174,7 @@ fn block_len(length: usize) -> usize {
     if length == 0 {
         return 0;
     }
-    let prefix = varint_len(length as u64).saturating_add(1);
+    let prefix = encoded_len_varint(length as u64).saturating_add(1);
     prefix.saturating_add(length)
 }
 
@@ -182,17 +183,7 @@ fn number_len(number: u64) -> usize {
     if number == 0 {
         return 0;
     }
-    varint_len(number).saturating_add(1)
-}
-
-/// Seven bits a byte.
-#[inline]
-fn varint_len(number: u64) -> usize {
-    match number {
-        0..=0x7f => 1,
-        0x80..=0x3fff => 2,
-        _ => (number.ilog2() / 7).saturating_add(1) as usize,
-    }
+    encoded_len_varint(number).saturating_add(1)
 }
 
 #[inline]

@@ -2,6 +2,7 @@
 //! versions are small releases: comparing one number is a call to `memcmp` or a walk over digits less.
 
 use super::{Comparison, Test, version};
+use crate::hash::GOLDEN;
 use std::iter::successors;
 
 /// Up to so many texts are told apart by numbers.
@@ -143,9 +144,6 @@ struct Numbers {
     /// How far a product is shifted to be a place.
     shift: u32,
 }
-
-/// 2^64 over the golden ratio, odd.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Numbers {
     /// The table of these numbers. With eight numbers in 32 places one multiplier in three gives each a

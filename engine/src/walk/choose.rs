@@ -4,6 +4,7 @@ use super::{Candidate, Walk};
 use crate::assign::{Decision, Step, Visitor};
 use crate::attribute::Subject;
 use crate::experiment::Variant;
+use crate::hash::GOLDEN;
 use crate::pin::{Pin, PinnedBy};
 use crate::strategy::{Contextual, Strategy};
 use watershed_proto::filter::v1::Reason;
@@ -122,9 +123,6 @@ fn pinned_to<'p, 's>(
     };
     Some(candidate.given(variant, bucket, reason))
 }
-
-/// 2^64 over the golden ratio, odd.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
 fn scatter(mut word: u64) -> u64 {

@@ -2,38 +2,11 @@
 //! [`Experiment::mark_plain`]). What does not live here: the ways that lead to it (see
 //! [`walk`](super) and [`straight`](super::straight)).
 
-use super::Walk;
 use crate::assign::{Decision, Step, Verdict, Visitor};
-use crate::attribute::Subject;
 use crate::bucketer::of_ten_thousand;
 use crate::experiment::Experiment;
 use crate::plan::Plan;
 use watershed_proto::filter::v1::Reason;
-
-impl<'p, 's, S: Subject, V: Visitor> Walk<'p, 's, '_, S, V> {
-    /// As [`Walk::consider`] for an experiment of which nothing but buckets and audience decides (see
-    /// [`Experiment::mark_plain`]), the owner of the unit's bucket where the request has no pins. A
-    /// thorough visitor sees the long way.
-    #[inline(always)]
-    pub(super) fn consider_plain(
-        &mut self,
-        experiment: &'p Experiment,
-        unit: &'s [u8],
-        bucket: u16,
-        variant_bucket: Option<u16>,
-    ) -> Option<Decision<'p, 's>> {
-        turn_to(self.plan, experiment, unit, bucket, self.visitor);
-        let takes = self.takes(experiment);
-        give_plain(
-            experiment,
-            unit,
-            bucket,
-            variant_bucket,
-            takes,
-            self.visitor,
-        )
-    }
-}
 
 /// Tells the visitor of the owner of the unit's bucket.
 #[inline(always)]
